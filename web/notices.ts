@@ -1,4 +1,5 @@
 // Adds THIRD_PARTY.md to the built page: the licence of every package of which code is in it, and of the kernels.
+import { fileURLToPath } from 'node:url'
 import type { Plugin, Rolldown } from 'vite'
 
 type PluginContext = Rolldown.PluginContext
@@ -32,7 +33,8 @@ async function noticeOf({ fs }: PluginContext, folder: string): Promise<string> 
   return `\n## ${name} ${version} (${license})\n\n${(await read(file)).trim()}\n`
 }
 
-export const notices = (): Plugin => ({
+/** `packages`: the names of packages of which code is in scripts that are built apart. */
+export const notices = (packages: readonly string[]): Plugin => ({
   name: 'gatescope-notices',
   apply: 'build',
   async generateBundle(_options, bundle) {
@@ -40,7 +42,8 @@ export const notices = (): Plugin => ({
     const used = chunks
       .flatMap((chunk) => Object.entries(chunk.modules))
       .flatMap(([module, { renderedLength }]) => (renderedLength > 0 ? [packageOf(module)] : []))
-    const folders = [...new Set(used.filter((folder) => folder !== null))].sort()
+    const apart = packages.map((name) => fileURLToPath(new URL(`node_modules/${name}`, import.meta.url)))
+    const folders = [...new Set([...used.filter((folder) => folder !== null), ...apart])].sort()
     const licences = await Promise.all(folders.map((folder) => noticeOf(this, folder)))
     this.emitFile({ type: 'asset', fileName: 'THIRD_PARTY.md', source: KERNELS + licences.join('') })
   },

@@ -3,7 +3,11 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { build, type Plugin } from 'vite'
 import { defineConfig } from 'vitest/config'
+import { chunks, singleScript } from './chunks'
 import { notices } from './notices'
+import { program } from './program'
+import { sentences } from './sentences'
+import { translation } from './translation'
 
 /** Adds a script of its own: a classic one in a single file, which can also stand inside a live file. */
 const script = (file: string, entry: string, target: string): Plugin => ({
@@ -31,10 +35,22 @@ export default defineConfig({
     svelte({
       compilerOptions: { cssHash: ({ hash, css }) => `g${hash(css)}` },
     }),
+    sentences(),
     script('boot.js', 'live/boot.ts', 'es2017'),
+    script('unpack.js', 'live/unpack.ts', 'es2022'),
     script('gatescope-embed.js', 'live/embed.ts', 'es2017'),
+    script('opening.js', 'src/hosts/opening.ts', 'es2022'),
     script('worker.js', 'engine/start.ts', 'es2022'),
-    notices(),
+    singleScript('live-page.js'),
+    translation('zh'),
+    notices(['lzma1']),
+    program('live-program.lzma', 'live-page.js', [
+      'explorer.css',
+      'worker.js',
+      'kernels.wasm',
+      'kernels-relaxed.wasm',
+      'messages-zh.json',
+    ]),
   ],
   build: {
     outDir: '../src/gatescope/explorer/static',
@@ -45,9 +61,8 @@ export default defineConfig({
     cssCodeSplit: false,
     rollupOptions: {
       output: {
-        entryFileNames: 'explorer.js',
-        chunkFileNames: '[name].js',
         assetFileNames: 'explorer.[ext]',
+        ...chunks,
       },
     },
   },

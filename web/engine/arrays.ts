@@ -67,3 +67,58 @@ export function multiply(
     out[o + k] = start === null ? a : a + start[s + k]!
   }
 }
+
+/**
+ * Write out[s, k] = weights[k] · x[s] for the rows k of a matrix (rows, columns) that begins at `at`, and vectors x
+ * (steps, columns).
+ *
+ * Each sum has double precision, and the order of `multiply`.
+ */
+export function multiplySteps(
+  weights: Values,
+  at: number,
+  rows: number,
+  columns: number,
+  x: Float64Array,
+  steps: number,
+  out: Float64Array,
+): void {
+  const pairs = steps - (steps % 2)
+  let k = 0
+  // Four rows and two steps at a time: eight sums of six numbers that are read.
+  for (; k + 3 < rows; k += 4) {
+    const row0 = at + k * columns
+    const [row1, row2, row3] = [row0 + columns, row0 + 2 * columns, row0 + 3 * columns]
+    for (let s = 0; s < pairs; s += 2) {
+      const [x0, x1] = [s * columns, (s + 1) * columns]
+      let [a0, b0, c0, d0, a1, b1, c1, d1] = [0, 0, 0, 0, 0, 0, 0, 0]
+      for (let j = 0; j < columns; j++) {
+        const [first, second] = [x[x0 + j]!, x[x1 + j]!]
+        const [a, b, c, d] = [weights[row0 + j]!, weights[row1 + j]!, weights[row2 + j]!, weights[row3 + j]!]
+        a0 += a * first
+        b0 += b * first
+        c0 += c * first
+        d0 += d * first
+        a1 += a * second
+        b1 += b * second
+        c1 += c * second
+        d1 += d * second
+      }
+      const [o0, o1] = [s * rows + k, (s + 1) * rows + k]
+      out[o0] = a0
+      out[o0 + 1] = b0
+      out[o0 + 2] = c0
+      out[o0 + 3] = d0
+      out[o1] = a1
+      out[o1 + 1] = b1
+      out[o1 + 2] = c1
+      out[o1 + 3] = d1
+    }
+  }
+  // The rows and the step that are left over.
+  const whole = k
+  for (let s = 0; s < steps; s++) {
+    const from = s < pairs ? whole : 0
+    multiply(weights, at + from * columns, rows - from, columns, x, s * columns, null, 0, out, s * rows + from)
+  }
+}

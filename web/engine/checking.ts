@@ -1,25 +1,40 @@
 // The self-check: every equation evaluated again in float64 on the recorded values, and every drive from the weights.
 //
 // Residuals are defined as in src/gatescope/checking.py. T step, N neuron.
-import { multiply, type Precision, type Values } from './arrays'
+import { cast, type Precision } from './arrays'
 import type { Cell } from './cell'
 import type { Network } from './network'
 import { OPERATIONS } from './operations'
+import { DrivesOfSteps, type Recorded, stateBefore } from './recorded'
 
 /** The largest residual that the rounding of recorded values explains. */
 export const TOLERANCES: Record<Precision, number> = { float32: 1e-5, float64: 1e-12 }
 
 /** The largest relative rounding error of a recorded value. */
 const EPSILONS: Record<Precision, number> = { float32: 2 ** -24, float64: 2 ** -53 }
-const CHUNK_STEPS = 256
+/** The steps that are checked together: at most so many, and so many products of weights and steps. */
+const MAX_PIECE_STEPS = 256
+const MIN_PIECE_STEPS = 2
+const PIECE_PRODUCTS = 1 << 23
 
-/** One sequence as it was recorded. */
-export interface Recorded {
+/** The result of the check of a text. */
+export interface Check {
+  /** The largest residual. */
+  residual: number
+  /** The largest residual that rounding explains. */
+  tolerance: number
+  /** The number of steps that were checked. */
   steps: number
-  /** The ids, or the numbers (T, I). */
-  inputs: Int32Array | Float32Array | Float64Array
-  /** For each layer, signals and drives, (T, N) or longer. */
-  layers: ReadonlyMap<string, Values>[]
+}
+
+/** A sequence, and how far it was checked. */
+export interface Checked extends Recorded {
+  /** The largest residual of each step. */
+  residuals: Float64Array
+  /** The number of steps that were checked. */
+  checked: number
+  /** The equations from whose residuals rounding errors are subtracted, by layer and signal. */
+  reduced: ReadonlySet<string>
 }
 
 type Arrays = ReadonlyMap<string, Float64Array>
@@ -118,129 +133,104 @@ export class Checker {
     )
   }
 
-  /**
-   * Return the largest residual of each step from `from` on, and whether rounding errors were subtracted.
-   *
-   * They are subtracted from an equation that exceeds the tolerance, which is a property of all steps: the caller then
-   * checks from step 0.
-   */
+  /** Return the largest residual of each step from `from` on, and whether rounding errors were subtracted. */
   check(recorded: Recorded, from: number): { residuals: Float64Array; reduced: boolean } {
-    const residuals = new Float64Array(recorded.steps - from)
-    let reduced = false
-    for (const k of this.network.configuration.layers.keys()) {
-      this.#checkDrives(recorded, k, from, residuals)
-      for (const equation of this.#equations[k]!)
-        if (this.#checkEquation(recorded, k, equation, from, residuals)) reduced = true
-    }
-    return { residuals, reduced }
+    const residuals = new Float64Array(recorded.steps)
+    const sequence: Checked = { ...recorded, residuals, checked: from, reduced: new Set() }
+    for (const _ of this.inPieces(sequence, from)) continue
+    return { residuals: residuals.subarray(from), reduced: sequence.reduced.size > 0 }
   }
 
-  #checkEquation(recorded: Recorded, k: number, equation: Equation, from: number, out: Float64Array): boolean {
-    const { neurons } = this.network.configuration.layers[k]!
-    const array = recorded.layers[k]!.get(equation.signal)!
-    const precision = this.network.precision
-    const own = new Float64Array(recorded.steps - from)
-    const visit = (allowances: boolean): void => {
-      own.fill(0)
-      for (let first = from; first < recorded.steps; first += CHUNK_STEPS) {
-        const steps = Math.min(CHUNK_STEPS, recorded.steps - first)
-        const size = steps * neurons
-        const values = new Map(equation.leaves.map((leaf) => [leaf, this.#leaf(recorded, k, leaf, first, steps)]))
-        const recomputed = equation.evaluate(values, size)
-        const allowance = allowances ? equation.rounding(values, size, EPSILONS[precision]) : null
-        for (let place = 0; place < size; place++) {
-          const step = first - from + Math.floor(place / neurons)
-          const off = residual(array[first * neurons + place]!, recomputed[place]!, allowance?.[place] ?? 0)
-          own[step] = Math.max(own[step]!, off)
+  /**
+   * Check the steps of a sequence that were not checked, and yield how many were.
+   *
+   * Rounding errors are subtracted from an equation that exceeds the tolerance, which is a property of all steps: the
+   * check then begins again at step `begin`.
+   */
+  *inPieces(sequence: Checked, begin = 0): Generator<number, void, void> {
+    const { neurons } = this.network.configuration.layers.reduce((a, b) => (a.neurons > b.neurons ? a : b))
+    const most = Math.floor(PIECE_PRODUCTS / Math.max(this.network.productsOfStep, neurons))
+    const piece = Math.min(MAX_PIECE_STEPS, Math.max(MIN_PIECE_STEPS, most))
+    while (sequence.checked < sequence.steps) {
+      const from = sequence.checked
+      const steps = Math.min(piece, sequence.steps - from)
+      const out = new Float64Array(steps)
+      const exceeding = this.#checkSteps(sequence, from, steps, out)
+      if (exceeding.length) {
+        sequence.reduced = new Set([...sequence.reduced, ...exceeding])
+        sequence.checked = begin
+      } else {
+        sequence.residuals.set(out, from)
+        sequence.checked = from + steps
+      }
+      yield sequence.checked
+    }
+  }
+
+  /** Write the residuals of some steps, and return the equations that exceed the tolerance. */
+  #checkSteps(sequence: Checked, from: number, steps: number, out: Float64Array): string[] {
+    const { layers, names } = this.network.configuration
+    const exceeding: string[] = []
+    for (const [k, equations] of this.#equations.entries()) {
+      const values = this.#leaves(sequence, k, from, steps, out)
+      for (const equation of equations) {
+        const name = `${names[k]}.${equation.signal}`
+        const isReduced = sequence.reduced.has(name)
+        const own = this.#residuals(equation, values, steps * layers[k]!.neurons, isReduced)
+        let exceeds = false
+        for (const [place, value] of own.entries()) {
+          const step = Math.floor(place / layers[k]!.neurons)
+          out[step] = Math.max(out[step]!, value)
+          // Infinite residuals do not count here: no rounding explains them.
+          exceeds ||= value > TOLERANCES[this.network.precision] && Number.isFinite(value)
         }
+        if (exceeds && !isReduced) exceeding.push(name)
       }
     }
-    visit(false)
-    // Infinite residuals do not count here: no rounding explains them.
-    const exceeds = own.some((value) => value > TOLERANCES[precision] && Number.isFinite(value))
-    if (exceeds) visit(true)
-    for (let step = 0; step < own.length; step++) out[step] = Math.max(out[step]!, own[step]!)
-    return exceeds
+    return exceeding
   }
 
-  /** Return the recorded values of one leaf, (steps, N). */
-  #leaf(recorded: Recorded, k: number, leaf: string, first: number, steps: number): Float64Array {
-    const { neurons, cell } = this.network.configuration.layers[k]!
-    const [kind, name] = leaf.split(' ') as [string, string]
-    if (kind === 'state') return this.#before(recorded, k, name, first, steps)
-    if (kind !== 'parameter')
-      return Float64Array.from(recorded.layers[k]!.get(name)!.subarray(first * neurons, (first + steps) * neurons))
-    const values = new Float64Array(steps * neurons)
-    const from = cell.parameters.indexOf(name) * neurons
-    const own = this.network.parameters[k]!.neuronWeights.subarray(from, from + neurons)
-    for (let step = 0; step < steps; step++) values.set(own, step * neurons)
+  /** Return the residuals of an equation. */
+  #residuals(equation: Equation, values: Arrays, size: number, isReduced: boolean): Float64Array {
+    const recorded = values.get(`signal ${equation.signal}`)!
+    const recomputed = equation.evaluate(values, size)
+    const allowance = isReduced ? equation.rounding(values, size, EPSILONS[this.network.precision]) : null
+    return recomputed.map((value, place) => residual(recorded[place]!, value, allowance?.[place] ?? 0))
+  }
+
+  /**
+   * Return all values that the equations of a layer read at some steps, (S, N) each.
+   *
+   * The drives are computed from the weights. Where they are held, the held ones are read, and their residuals written.
+   */
+  #leaves(sequence: Checked, k: number, first: number, steps: number, out: Float64Array): Arrays {
+    const { network } = this
+    const { neurons, cell } = network.configuration.layers[k]!
+    const values = new Map<string, Float64Array>()
+    const held = (name: string): Float64Array | null => {
+      const array = sequence.layers[k]!.get(name)
+      return array ? Float64Array.from(array.subarray(first * neurons, (first + steps) * neurons)) : null
+    }
+    for (const signal of cell.signals.keys()) values.set(`signal ${signal}`, held(signal)!)
+    for (const state of cell.states)
+      values.set(`state ${state}`, stateBefore(network, sequence, k, state, first, steps))
+    for (const [place, name] of cell.parameters.entries()) {
+      const own = network.parameters[k]!.neuronWeights.subarray(place * neurons, (place + 1) * neurons)
+      const repeated = new Float64Array(steps * neurons)
+      for (let step = 0; step < steps; step++) repeated.set(own, step * neurons)
+      values.set(`parameter ${name}`, repeated)
+    }
+    const drives = new DrivesOfSteps(network, sequence, k, first, steps)
+    for (const name of cell.drives) {
+      const recomputed = drives.all(name)
+      const recorded = held(name)
+      recorded?.forEach((value, place) => {
+        const step = Math.floor(place / neurons)
+        out[step] = Math.max(out[step]!, residual(value, recomputed[place]!, 0))
+      })
+      // As the page shows them: rounded to the precision of the network.
+      values.set(`drive ${name}`, recorded ?? Float64Array.from(cast(network.precision, recomputed)))
+    }
     return values
-  }
-
-  /** Return a state at the step that was read before each of some steps, (steps, N). */
-  #before(recorded: Recorded, k: number, state: string, first: number, steps: number): Float64Array {
-    const { neurons, reverse } = this.network.configuration.layers[k]!
-    const array = recorded.layers[k]!.get(state)!
-    const values = new Float64Array(steps * neurons)
-    for (let step = 0; step < steps; step++) {
-      const before = reverse ? first + step + 1 : first + step - 1
-      const own = this.network.initial[k]!.get(state)
-      if (before >= 0 && before < recorded.steps)
-        values.set(array.subarray(before * neurons, (before + 1) * neurons), step * neurons)
-      else if (own) values.set(own, step * neurons)
-    }
-    return values
-  }
-
-  #checkDrives(recorded: Recorded, k: number, from: number, out: Float64Array): void {
-    const { neurons, cell } = this.network.configuration.layers[k]!
-    const { biases, recurrentWeights } = this.network.parameters[k]!
-    const recomputed = new Float64Array(neurons)
-    const compare = (drive: string, step: number): void => {
-      const array = recorded.layers[k]!.get(drive)!
-      for (let n = 0; n < neurons; n++)
-        out[step - from] = Math.max(out[step - from]!, residual(array[step * neurons + n]!, recomputed[n]!, 0))
-    }
-    for (let step = from; step < recorded.steps; step++) {
-      const vector = this.#input(recorded, k, step)
-      for (const [drive, name] of cell.inputDrives.entries()) {
-        this.#multiplyInput(k, drive, vector, recorded.inputs[step]!, recomputed)
-        for (let n = 0; n < neurons; n++) recomputed[n]! += biases[drive * neurons + n]!
-        compare(`x.${name}`, step)
-      }
-      if (!cell.recurrentDrives.length) continue
-      const before = this.#before(recorded, k, 'h', step, 1)
-      for (const [drive, name] of cell.recurrentDrives.entries()) {
-        multiply(recurrentWeights, drive * neurons * neurons, neurons, neurons, before, 0, null, 0, recomputed, 0)
-        compare(`u.${name}`, step)
-      }
-    }
-  }
-
-  /** Return what a layer reads at a step: the vector, or null for a one-hot symbol. */
-  #input(recorded: Recorded, k: number, step: number): Float64Array | null {
-    const { configuration, embedding } = this.network
-    const level = configuration.levels.findIndex((layers) => layers.includes(k))
-    const width = configuration.inputs[k]!
-    if (level > 0)
-      return Float64Array.from(
-        configuration.levels[level - 1]!.flatMap((lower) => {
-          const { neurons } = configuration.layers[lower]!
-          return [...recorded.layers[lower]!.get('h')!.subarray(step * neurons, (step + 1) * neurons)]
-        }),
-      )
-    if (!(recorded.inputs instanceof Int32Array))
-      return Float64Array.from(recorded.inputs.subarray(step * width, (step + 1) * width))
-    if (embedding === null) return null
-    const id = recorded.inputs[step]!
-    const known = id >= 0 && id < configuration.vocabulary.size
-    return known ? Float64Array.from(embedding.subarray(id * width, (id + 1) * width)) : new Float64Array(width)
-  }
-
-  #multiplyInput(k: number, drive: number, vector: Float64Array | null, id: number, out: Float64Array): void {
-    const { neurons, inputs, inputWeights } = this.network.parameters[k]!
-    const matrix = drive * neurons * inputs
-    if (vector !== null) multiply(inputWeights, matrix, neurons, inputs, vector, 0, null, 0, out, 0)
-    else for (let n = 0; n < neurons; n++) out[n] = id >= 0 && id < inputs ? inputWeights[matrix + n * inputs + id]! : 0
   }
 }

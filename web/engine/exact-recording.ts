@@ -26,7 +26,7 @@ export class ExactRecording {
     if (this.labels.length > MAX_PAIRED_STEPS)
       throw new EngineError('GRADIENTS_TEXT_TOO_LONG', { steps: this.labels.length, most: MAX_PAIRED_STEPS })
     checkWork(this.labels.length * stepWork(network), MAX_WORK)
-    this.sequences = new Recorder(network, () => null, false).record(text).sequences
+    this.sequences = new Recorder(network, () => null, true).record(text).sequences
     for (const { steps } of this.sequences) this.firsts.push(this.firsts.at(-1)! + steps)
   }
 

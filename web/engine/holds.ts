@@ -1,4 +1,4 @@
-// Holds: signals of neurons that are kept at a value over some steps of a text, and texts that the held network writes.
+// Holds: signals of neurons that are kept at a value over some steps of a text.
 //
 // The page counts the steps of a whole text. A network counts those of each sequence, so a hold becomes one change for
 // each part of a sequence on which it acts.
@@ -6,7 +6,6 @@ import { EngineError, shown } from './errors'
 import type { Intervention, Slice } from './interventions'
 import type { Network } from './network'
 import { partsOf } from './recording'
-import { sample } from './sampling'
 
 /** One signal of one neuron, kept at a value. */
 export interface Hold {
@@ -17,17 +16,6 @@ export interface Hold {
   /** The first and the last step of the text; null for every step from the first on. */
   first: number
   last: number | null
-}
-
-/** A request for the text with which a network continues another one. */
-export interface WriteRequest {
-  text: string
-  /** The largest number of symbols to write. */
-  length: number
-  /** 0 always takes the most probable symbol. */
-  temperature: number
-  seed: number
-  holds: readonly Hold[]
 }
 
 export const MAX_HOLDS = 100
@@ -104,33 +92,4 @@ export function holdsAfter(holds: readonly Hold[], before: number): Hold[] {
       first: Math.max(0, hold.first - before),
       last: hold.last === null ? null : hold.last - before,
     }))
-}
-
-/**
- * Return the text that a network reads before it writes on, and how many steps of the page lie before it.
- *
- * That is the last sequence of the text. If it has ended, the network starts a new one, for which it reads the end mark
- * once more: an empty text makes it do so.
- */
-function beginning(network: Network, text: string): { prime: string; before: number } {
-  const { vocabulary } = network.configuration
-  const prime = partsOf(network, text).at(-1) ?? ''
-  const lengths = lengthsOf(network, text)
-  const total = lengths.reduce((sum, steps) => sum + steps, 0)
-  const hasEnded =
-    vocabulary.end !== null && vocabulary.encode(prime).at(-1) === vocabulary.symbols.indexOf(vocabulary.end)
-  return hasEnded ? { prime: '', before: total - 1 } : { prime, before: total - (lengths.at(-1) ?? 0) }
-}
-
-/**
- * Return the text with which a network continues the last sequence of a text, up to its end mark: what
- * `gatescope.sample(network, sequence, stop=end)` writes in Python.
- */
-export function continuation(network: Network, request: WriteRequest): string {
-  const { text, length, temperature, seed, holds } = request
-  const { prime, before } = beginning(network, text)
-  const stop = network.configuration.vocabulary.end
-  const interventions = interventionsOf(holdsAfter(holds, before), [])
-  const choice = temperature === 0 ? { greedy: true } : { temperature }
-  return Array.from(sample(network, { prime, length, seed, stop, interventions, ...choice })).join('')
 }

@@ -245,3 +245,37 @@ export function joined(
   }
   return result
 }
+
+/** Whether the changes of a step do not depend on the number of steps and of sequences. */
+function isLocal(intervention: Intervention): boolean {
+  // Something else than an intervention is refused when it is read.
+  if (typeof intervention !== 'object' || intervention === null) return false
+  const { row, steps, shift } = intervention
+  const { start, stop, step } = typeof steps === 'object' && steps !== null ? steps : {}
+  const bounds = typeof steps === 'number' ? [steps] : [start, stop, step]
+  return (row ?? null) === null && typeof (shift ?? 0) === 'number' && bounds.every((bound) => (bound ?? 0) >= 0)
+}
+
+/** Return the number of first steps of a text at which two lists of changes do the same; Infinity for equal lists. */
+export function unchangedSteps(interventions: readonly Intervention[], old: readonly Intervention[]): number {
+  if (![...interventions, ...old].every(isLocal)) return 0
+  const [now, before] = [interventions, old].map((list) => list.map((one) => JSON.stringify(one))) as [
+    string[],
+    string[],
+  ]
+  let same = 0
+  while (same < now.length && now[same] === before[same]) same++
+  if (same === now.length && same === before.length) return Infinity
+  const firstOf = ({ steps }: Intervention): number => (typeof steps === 'number' ? steps : (steps?.start ?? 0))
+  return Math.min(...[...interventions.slice(same), ...old.slice(same)].map(firstOf))
+}
+
+/** Return a text that differs for different interventions. */
+export function keyOf(interventions: readonly Intervention[]): string {
+  try {
+    return JSON.stringify(interventions)
+  } catch {
+    // Values that are nested too deeply.
+    throw new EngineError('INTERVENTION_INVALID', { name: 'intervention', value: shown(interventions) })
+  }
+}

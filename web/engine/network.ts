@@ -66,6 +66,18 @@ export class Network {
     this.parameters = layers.map((layer) => layer.parameters)
   }
 
+  /** The number of products of weights in one step, without those of one-hot symbols. */
+  get productsOfStep(): number {
+    const isOneHot = this.embedding === null && this.configuration.vocabulary.unit !== 'number'
+    const reads = this.parameters.map(({ inputWeights, recurrentWeights, neurons }, k) => {
+      const readsSymbols = isOneHot && this.configuration.levels[0]!.includes(k)
+      return recurrentWeights.length + (readsSymbols ? neurons : inputWeights.length)
+    })
+    return (
+      reads.reduce((sum, count) => sum + count, 0) + this.readout.reduce((sum, { weights }) => sum + weights.length, 0)
+    )
+  }
+
   /** Open a network from the parsed network.json and the bytes of weights.safetensors. */
   static open(json: unknown, weights: ArrayBuffer, options: OpenOptions = {}): Network {
     const configuration = readConfiguration(json)
@@ -176,19 +188,19 @@ export class Network {
         const { cell, neurons, reverse } = layers[k]!
         const all = changesOf(interventions, names[k]!, names, cell, total, ofRows, neurons)
         const changes = ofRows === rows ? all : all.flatMap((change) => ofRow(change, row))
-        const kept = [...(keep[k] ?? [])]
+        const signals = [...(keep[k] ?? [])]
         const request = {
           cell,
           parameters: this.layers[k]!.parameters,
           inputs: reads,
           state: before[k]!,
           reverse,
-          keep: [...new Set([...kept, 'h'])],
+          keep: [...new Set([...signals, 'h'])],
           first,
         }
         const result = this.layers[k]!.run(request, changes)
         hidden.push(result.values.get('h')!)
-        output.signals.push(new Map(kept.map((name) => [name, result.values.get(name)!])))
+        output.signals.push(new Map(signals.map((name) => [name, result.values.get(name)!])))
         output.state.push(result.state)
         output.engines.push(result.engine)
       }

@@ -2,20 +2,20 @@
 //
 // T step, N neuron, V predicted value, K rank.
 import { type Values, zeros } from './arrays'
-import { Checker, type Recorded } from './checking'
-import { EngineError, shown } from './errors'
+import { type Check, type Checked, Checker, TOLERANCES } from './checking'
+import type { Cell } from './cell'
+import { EngineError } from './errors'
 import { toLogProbabilities } from './head'
-import type { Intervention } from './interventions'
+import { type Intervention, keyOf, unchangedSteps } from './interventions'
 import type { EngineName } from './layer'
-import type { Network, State } from './network'
+import { MAX_RECORDED_BYTES, MAX_TEXT_CHARACTERS, MAX_TEXT_STEPS, PIECE_PRODUCTS } from './limits'
+import type { Network } from './network'
 import { ranked } from './ranking'
+import { stateAfter } from './recorded'
 import { SPACE } from './splitting'
 
 /** The most probable symbols or classes that are recorded. */
 export const MAX_PREDICTIONS = 5
-export const MAX_TEXT_STEPS = 20_000
-const MAX_TEXT_CHARACTERS = 2_000_000 // also of words, which may be long
-const MAX_RECORDED_BYTES = 512 << 20
 const PREDICTED_VALUES = 1 << 20
 const HAS_TEXT = new RegExp(`[^${SPACE}]`, 'u')
 
@@ -23,7 +23,7 @@ const HAS_TEXT = new RegExp(`[^${SPACE}]`, 'u')
 export type Answers = (sequence: string) => ArrayLike<number> | null
 
 /** One recorded sequence. Arrays may be longer than T, so that a text can grow in place. */
-export interface Sequence extends Recorded {
+export interface Sequence extends Checked {
   labels: string[]
   /** (T, K) ids and probabilities of the most probable symbols or classes; -1 and NaN without a prediction. */
   topTokens: Int32Array
@@ -34,10 +34,28 @@ export interface Sequence extends Recorded {
   /** (T, V) and (T, O), for numbers. */
   estimates: Float32Array
   values: Float32Array
-  /** The largest residual of each step. */
-  residuals: Float64Array
-  /** Whether rounding errors were subtracted from the residuals. */
-  reduced: boolean
+  /** The number of steps that are recorded: all of them, unless the recording was given up. */
+  recorded: number
+  /** The number of steps whose predictions are those of the present targets. */
+  predicted: number
+}
+
+/** The state of work that is done in pieces. */
+export interface Progress {
+  /** Steps. */
+  done: number
+  total: number
+}
+
+/** Work in pieces: it may be given up between two of them. */
+export type Work<R> = Generator<Progress, R, void>
+
+/** Finish work without a pause. */
+export function finished<R>(work: Work<R>): R {
+  for (;;) {
+    const piece = work.next()
+    if (piece.done) return piece.value
+  }
 }
 
 export interface Recording {
@@ -53,40 +71,30 @@ export function partsOf({ configuration: { vocabulary, readout } }: Network, tex
   return vocabulary.split(closed ? text : text + end)
 }
 
-/** Whether the changes of a step do not depend on the number of steps and of sequences. */
-function isLocal({ row, steps, shift }: Intervention): boolean {
-  const { start, stop, step } = typeof steps === 'object' && steps !== null ? steps : {}
-  const bounds = typeof steps === 'number' ? [steps] : [start, stop, step]
-  return (row ?? null) === null && typeof (shift ?? 0) === 'number' && bounds.every((bound) => (bound ?? 0) >= 0)
-}
-
-/** Return a text that differs for different interventions. */
-function keyOf(interventions: readonly Intervention[]): string {
-  try {
-    return JSON.stringify(interventions)
-  } catch {
-    // Values that are nested too deeply.
-    throw new EngineError('INTERVENTION_INVALID', { name: 'intervention', value: shown(interventions) })
-  }
-}
-
 /** Records the texts of one network, one after the other. */
 export class Recorder {
   readonly #checker: Checker
   #text: string | null = null
   #changes = ''
+  #interventions: readonly Intervention[] = []
   #recording: Recording = { sequences: [], unknown: [], engines: [] }
 
   constructor(
     readonly network: Network,
     readonly answers: Answers = () => null,
-    readonly checked = true,
+    /** Whether the drives of all steps are held besides the signals. */
+    readonly holdsDrives = false,
   ) {
     this.#checker = new Checker(network)
   }
 
-  /** Return the recording of a text. The next call changes its arrays. */
+  /** Return the recording of a text, which is not checked. The next call changes its arrays. */
   record(text: string, interventions: readonly Intervention[] = []): Recording {
+    return finished(this.recordInPieces(text, interventions))
+  }
+
+  /** Record a text in pieces. What was recorded before the work is given up is not recorded again. */
+  *recordInPieces(text: string, interventions: readonly Intervention[] = []): Work<Recording> {
     const changes = keyOf(interventions)
     if (text === this.#text && changes === this.#changes) return this.#recording
     const { vocabulary } = this.network.configuration
@@ -94,42 +102,78 @@ export class Recorder {
       throw new EngineError('TEXT_TOO_LARGE', { characters: text.length, most: MAX_TEXT_CHARACTERS })
     const parts = partsOf(this.network, text)
     const labels = parts.map((part) => vocabulary.labels(part))
-    const steps = labels.reduce((sum, part) => sum + part.length, 0)
-    this.#checkSize(steps)
-    const reusable = changes === this.#changes && interventions.every(isLocal) ? this.#recording.sequences : []
+    const total = labels.reduce((sum, part) => sum + part.length, 0)
+    this.#checkSize(total)
+    const unchanged = unchangedSteps(interventions, this.#interventions)
+    const reusable = unchanged > 0 ? this.#recording.sequences : []
     const inputs = parts.map((part) => vocabulary.encode(part))
     const targets = parts.map((part) => this.answers(part))
-    const total = Math.max(0, ...labels.map((part) => part.length))
+    const longest = Math.max(0, ...labels.map((part) => part.length))
     const before = matched(inputs, reusable)
     // The arrays of the recording before are changed from here on.
     this.#text = null
-    const engines = new Set<EngineName>()
-    const sequences = inputs.map((input, row) => {
-      const old = before[row] ?? null
-      const sequence = this.#begin(input, labels[row]!, targets[row]!, old)
-      const from = shared(this.network, sequence, old)
-      if (from < sequence.steps)
-        this.#run(sequence, from, { interventions, total, row, ofRows: inputs.length }, engines)
-      this.#predict(sequence, Math.min(from, firstDifference(sequence.targets, old?.targets ?? [])))
-      this.#check(sequence, old, from)
-      return sequence
-    })
-    const used = engines.size ? [...engines] : this.#recording.engines
-    this.#recording = { sequences, unknown: vocabulary.unknownIn(text), engines: used }
-    this.#text = text
+    const sequences = inputs.map((input, row) =>
+      this.#begin(input, labels[row]!, targets[row]!, before[row] ?? null, unchanged),
+    )
+    const recording = { sequences, unknown: vocabulary.unknownIn(text), engines: this.#recording.engines }
+    this.#recording = recording
     this.#changes = changes
-    return this.#recording
+    this.#interventions = interventions
+    const engines = new Set<EngineName>()
+    let done = sequences.reduce((sum, sequence) => sum + sequence.recorded, 0)
+    for (const [row, sequence] of sequences.entries()) {
+      this.#predict(sequence, sequence.recorded)
+      while (sequence.recorded < sequence.steps) {
+        const from = sequence.recorded
+        const to = Math.min(sequence.steps, from + this.#pieceSteps(sequence.steps))
+        this.#run(sequence, from, to, { interventions, total: longest, row, ofRows: inputs.length }, engines)
+        sequence.recorded = to
+        this.#predict(sequence, to)
+        done += to - from
+        if (done < total) yield { done, total }
+        if (this.#recording !== recording) throw new EngineError('SUPERSEDED')
+      }
+    }
+    if (engines.size) recording.engines = [...engines]
+    this.#text = text
+    return recording
+  }
+
+  /** Check the recording of the last text in pieces. Throws an EngineError if another text is recorded meanwhile. */
+  *check(): Work<Check> {
+    const recording = this.#recording
+    if (this.#text === null) throw new EngineError('SUPERSEDED')
+    const total = recording.sequences.reduce((sum, sequence) => sum + sequence.steps, 0)
+    let before = 0
+    for (const sequence of recording.sequences) {
+      for (const checked of this.#checker.inPieces(sequence)) {
+        yield { done: before + checked, total }
+        if (this.#recording !== recording) throw new EngineError('SUPERSEDED')
+      }
+      before += sequence.steps
+    }
+    const residual = largestResidual(recording.sequences)
+    return { residual, tolerance: TOLERANCES[total ? this.network.precision : 'float32'], steps: total }
+  }
+
+  /** Return how many steps are recorded in one piece. */
+  #pieceSteps(steps: number): number {
+    // What reads from the end needs all steps.
+    if (this.network.configuration.bothWays) return steps
+    return Math.max(1, Math.floor(PIECE_PRODUCTS / this.network.productsOfStep))
   }
 
   #checkSize(steps: number): void {
-    const { layers, bothWays } = this.network.configuration
-    const numbers = layers.reduce(
-      (sum, { cell, neurons }) => sum + (cell.signals.size + cell.drives.length) * neurons,
-      0,
-    )
-    const bytes = numbers * (this.network.precision === 'float32' ? 4 : 8) * (bothWays ? 2 : 1)
+    const { layers } = this.network.configuration
+    const numbers = layers.reduce((sum, { cell, neurons }) => sum + this.#held(cell).length * neurons, 0)
+    const bytes = numbers * (this.network.precision === 'float32' ? 4 : 8)
     const most = Math.min(MAX_TEXT_STEPS, Math.floor(MAX_RECORDED_BYTES / bytes))
     if (steps > most) throw new EngineError('TEXT_TOO_LONG', { steps, most })
+  }
+
+  /** Return the signals, and the drives if they are held. */
+  #held(cell: Cell): string[] {
+    return [...cell.signals.keys(), ...(this.holdsDrives ? cell.drives : [])]
   }
 
   /** Return a sequence with room for its steps, which begins with the arrays of the sequence before. */
@@ -138,6 +182,8 @@ export class Recorder {
     labels: string[],
     answers: ArrayLike<number> | null,
     old: Sequence | null,
+    /** The number of first steps at which the changes are those of the sequence before. */
+    unchanged: number,
   ): Sequence {
     const { network } = this
     const { layers, readout, predicted } = network.configuration
@@ -157,14 +203,14 @@ export class Recorder {
     const integers = (size: number): Int32Array => new Int32Array(size)
     const ranks = readout.kind === 'numbers' ? 0 : Math.min(MAX_PREDICTIONS, predicted)
     const estimated = readout.kind === 'numbers' ? predicted : 0
-    return {
+    const sequence: Sequence = {
       steps,
       inputs,
       labels,
       layers: layers.map(
         ({ cell, neurons }, k) =>
           new Map(
-            [...cell.signals.keys(), ...cell.drives].map((name) => [
+            this.#held(cell).map((name) => [
               name,
               grown<Values>(old?.layers[k]!.get(name), (size) => zeros(network.precision, size), neurons),
             ]),
@@ -176,9 +222,19 @@ export class Recorder {
       logProbabilities: grown(old?.logProbabilities, floats, 1),
       estimates: grown(old?.estimates, floats, estimated),
       values: this.#values(steps, answers),
-      residuals: new Float64Array(steps),
-      reduced: false,
+      recorded: 0,
+      predicted: 0,
+      residuals: new Float64Array(steps).fill(NaN),
+      checked: 0,
+      reduced: new Set(),
     }
+    sequence.recorded = Math.min(shared(network, sequence, old, unchanged), old?.recorded ?? 0)
+    const sameTargets = firstDifference(sequence.targets, old?.targets ?? [])
+    sequence.predicted = Math.min(sequence.recorded, old?.predicted ?? 0, sameTargets)
+    // Whether rounding errors are subtracted depends on all steps.
+    if (old && !old.reduced.size) sequence.checked = Math.min(sequence.recorded, old.checked)
+    if (old) sequence.residuals.set(old.residuals.subarray(0, sequence.checked))
+    return sequence
   }
 
   /** Return the target of each step: the next symbol, or the answers of classes; -1 if unknown. */
@@ -199,25 +255,20 @@ export class Recorder {
     return values
   }
 
-  /** Run the network from a step on, and record all signals and drives. */
+  /** Run the network over some steps, and record what is held. */
   #run(
     sequence: Sequence,
     from: number,
+    to: number,
     changes: { interventions: readonly Intervention[]; total: number; row: number; ofRows: number },
     engines: Set<EngineName>,
   ): void {
     const { network } = this
     const { layers, vocabulary } = network.configuration
     const width = vocabulary.unit === 'number' ? vocabulary.size : 1
-    const state: State = layers.map(({ cell, neurons }, k) => {
-      const recorded = sequence.layers[k]!
-      return new Map(
-        cell.states.map((name) => [name, recorded.get(name)!.subarray((from - 1) * neurons, from * neurons)]),
-      )
-    })
-    const output = network.run(network.inputs(sequence.inputs.subarray(from * width)), {
+    const output = network.run(network.inputs(sequence.inputs.subarray(from * width, to * width)), {
       ...changes,
-      state: from ? state : null,
+      state: stateAfter(network, sequence, from),
       keep: sequence.layers.map((arrays) => [...arrays.keys()]),
       first: from,
     })
@@ -226,15 +277,15 @@ export class Recorder {
     output.engines.forEach((engine) => engines.add(engine))
   }
 
-  /** Record the predictions from a step on. */
-  #predict(sequence: Sequence, from: number): void {
+  /** Record the predictions up to a step that are not those of the present targets. */
+  #predict(sequence: Sequence, to: number): void {
     const { network } = this
     const { readout, predicted, bothWays, inputs } = network.configuration
     const atEnd = bothWays && readout.reads === 'last step'
     const piece = Math.max(1, Math.floor(PREDICTED_VALUES / predicted))
     const width = inputs.at(-1)!
-    for (let first = from; first < sequence.steps; first += piece) {
-      const steps = Math.min(piece, sequence.steps - first)
+    for (let first = sequence.predicted; first < to; first += piece) {
+      const steps = Math.min(piece, to - first)
       const top = zeros(network.precision, steps * width)
       this.#readTop(sequence, first, top, atEnd)
       const logits = network.readOut(top, steps)
@@ -244,6 +295,7 @@ export class Recorder {
         this.#recordPrediction(sequence, first + k, logits.subarray(k * predicted, (k + 1) * predicted), predicts)
       }
     }
+    sequence.predicted = to
   }
 
   /** Write the hidden states of the highest level side by side; `atEnd`: each at the step that it reads last. */
@@ -282,19 +334,13 @@ export class Recorder {
     const known = predicts && target >= 0 && target < predicted
     sequence.logProbabilities[step] = known ? values[target]! : NaN
   }
+}
 
-  #check(sequence: Sequence, old: Sequence | null, from: number): void {
-    if (!this.checked) {
-      sequence.residuals.fill(NaN)
-      return
-    }
-    const begin = old?.reduced ? 0 : from
-    let { residuals, reduced } = this.#checker.check(sequence, begin)
-    if (reduced && begin) ({ residuals, reduced } = this.#checker.check(sequence, 0))
-    else if (old && begin) sequence.residuals.set(old.residuals.subarray(0, begin))
-    sequence.residuals.set(residuals, sequence.steps - residuals.length)
-    sequence.reduced = reduced
-  }
+/** Return the largest residual of some sequences; NaN if a step was not checked. */
+export function largestResidual(sequences: readonly Sequence[]): number {
+  let largest = 0
+  for (const { residuals } of sequences) for (const value of residuals) largest = Math.max(largest, value)
+  return largest
 }
 
 function checkCount(answers: ArrayLike<number>, steps: number, width: number): ArrayLike<number> {
@@ -328,10 +374,10 @@ function firstDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
 }
 
 /** Return how many steps of a sequence are those of the sequence before. */
-function shared({ configuration }: Network, sequence: Sequence, old: Sequence | null): number {
+function shared({ configuration }: Network, sequence: Sequence, old: Sequence | null, unchanged: number): number {
   if (old === null) return 0
   const width = configuration.vocabulary.unit === 'number' ? configuration.vocabulary.size : 1
-  const steps = Math.floor(firstDifference(sequence.inputs, old.inputs) / width)
+  const steps = Math.min(unchanged, Math.floor(firstDifference(sequence.inputs, old.inputs) / width))
   // What reads from the end depends on every later step.
   return configuration.bothWays && (steps < old.steps || steps < sequence.steps) ? 0 : steps
 }

@@ -6,8 +6,8 @@ import { EngineError, shown } from './errors'
 import type { Intervention } from './interventions'
 import type { Network, State } from './network'
 import { Generator } from './random'
-import { SPACE } from './splitting'
 import type { Vocabulary } from './vocabulary'
+import { Writer } from './writer'
 
 /** A request for a text, as it arrives; missing settings have the values of Python. */
 export interface SampleRequest {
@@ -24,27 +24,35 @@ export interface SampleRequest {
 }
 
 export const MAX_LENGTH = 10_000
-const STREAM = 'sample' // of the random numbers
+export const STREAM = 'sample' // of the random numbers
 const PIECE_STEPS = 1024 // steps of the prime that are run together: bounds memory
 
 /** Yield the text that continues a prime, piece by piece. Throws an EngineError before the first piece. */
 export function sample(network: Network, request: SampleRequest): Iterable<string> {
   const { prime, length = 200, seed = 0, stop = null } = request
   const { temperature = 1, top_k: topK = null, top_p: topP = null, greedy = false } = request
-  const { vocabulary, readout, bothWays } = network.configuration
+  const { vocabulary } = network.configuration
   if (typeof prime !== 'string') throw new EngineError('SAMPLING_PRIME_TYPE', { prime: shown(prime) })
+  checkWriter(network, length)
+  const choice: Choice = { temperature, topK, topP, greedy }
+  checkChoice(choice)
+  const generator = new Generator(seed, STREAM)
+  const tokens = vocabulary.encode(prime || beginningOf(vocabulary)) as Int32Array
+  const symbols = drawnSymbols(network, tokens, length, choice, generator, request.interventions ?? [])
+  return written(symbols, new Writer(vocabulary, stop || null, prime))
+}
+
+/** Refuse networks that predict no next symbol from what came before it, and lengths out of range. */
+export function checkWriter({ configuration: { readout, bothWays } }: Network, length: number): void {
   if (readout.kind !== 'symbols' || readout.reads !== 'every step') throw new EngineError('SAMPLING_READOUT')
   if (bothWays) throw new EngineError('SAMPLING_READS_FROM_END')
   if (!Number.isInteger(length) || length < 0 || length > MAX_LENGTH)
     throw new EngineError('SAMPLING_LENGTH_RANGE', { length: shown(length), most: MAX_LENGTH })
-  const choice: Choice = { temperature, topK, topP, greedy }
-  checkChoice(choice)
-  const generator = new Generator(seed, STREAM)
-  const begin = vocabulary.end ?? (vocabulary.symbols.includes('\n') ? '\n' : vocabulary.symbols[0]!)
-  const tokens = vocabulary.encode(prime || begin) as Int32Array
-  const symbols = drawnSymbols(network, tokens, length, choice, generator, request.interventions ?? [])
-  return written(symbols, new Writer(vocabulary, stop || null, prime))
 }
+
+/** Return the symbol that a network reads before it writes without a text. */
+export const beginningOf = ({ end, symbols }: Vocabulary): string =>
+  end ?? (symbols.includes('\n') ? '\n' : symbols[0]!)
 
 function* written(symbols: Iterable<number>, writer: Writer): Iterable<string> {
   for (const symbol of symbols) {
@@ -80,46 +88,5 @@ function* drawnSymbols(
     const symbol = draw(logits, choice, generator)
     yield symbol
     reads = Int32Array.of(symbol)
-  }
-}
-
-/** The characters of one text, symbol by symbol, until the stop text is complete; words with a space between. */
-class Writer {
-  ended = false
-  readonly #inWords: boolean
-  readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-  #needsSpace: boolean
-  #written = ''
-
-  constructor(
-    readonly vocabulary: Vocabulary,
-    readonly stop: string | null,
-    prime: string,
-  ) {
-    this.#inWords = vocabulary.unit === 'word' || vocabulary.unit === 'token'
-    this.#needsSpace = this.#inWords && prime !== '' && !new RegExp(`[${SPACE}]$`, 'u').test(prime)
-  }
-
-  /** Return the characters that a symbol completes. */
-  write(symbol: number): string {
-    const { unit, symbols, end } = this.vocabulary
-    let piece =
-      unit === 'byte' ? this.#decoder.decode(Uint8Array.of(symbol), { stream: true }) : (symbols[symbol] ?? '')
-    if (this.#inWords) {
-      const isEnd = piece === end
-      if (this.#needsSpace && !isEnd) piece = ` ${piece}`
-      this.#needsSpace = !isEnd
-    }
-    if (this.stop !== null) {
-      // The last bytes of a piece may complete several characters at once.
-      this.#written = (this.#written + piece).slice(-(this.stop.length + piece.length))
-      this.ended = this.#written.includes(this.stop)
-    }
-    return piece
-  }
-
-  /** Return U+FFFD for the bytes of a character that was never completed; nothing after the stop text. */
-  rest(): string {
-    return this.ended ? '' : this.#decoder.decode()
   }
 }

@@ -1,5 +1,6 @@
 // The script of the worker.
-import { type Message, type Port, serve } from './worker'
+import { serve } from './schedule'
+import type { Message, Port } from './worker'
 
 const scope = self as unknown as Port & { onmessage: (event: { data: Message }) => void }
 const receive = serve(scope)

@@ -12,6 +12,8 @@ export interface Units {
   encode: (text: string) => Int32Array | Float32Array
   /** Return what to print for each step of a text. */
   labels: (text: string) => string[]
+  /** Return what to print for an id. */
+  labelOf: (id: number) => string
   /** Return the characters or words of a text that are not symbols, each once, sorted. */
   unknownIn: (text: string) => string[]
   /** Return the text of ids; the id after the last symbol is unknown. */
@@ -81,6 +83,7 @@ function characters(marks: Marks): Units {
     split: (text) => (end === null ? (text ? [text] : []) : splitAfter(text, end)),
     encode: (text) => Int32Array.from(Array.from(text), (character) => ids.get(character) ?? other),
     labels: (text) => Array.from(text, printable),
+    labelOf: (id) => printable(symbols[id] ?? REPLACEMENT),
     unknownIn: (text) => sortedOnce(Array.from(text).filter((character) => !ids.has(character))),
     decode: (values) => Array.from(values, (id) => symbols[id] ?? REPLACEMENT).join(''),
   }
@@ -95,6 +98,7 @@ function bytes(marks: Marks): Units {
     split: (text) => (end === null ? (text ? [text] : []) : splitAfter(text, end)),
     encode: (text) => Int32Array.from(toUtf8(text)),
     labels: (text) => Array.from(toUtf8(text), label),
+    labelOf: label,
     unknownIn: () => [],
     decode: (ids) => fromUtf8(Array.from(ids).flatMap((id) => (id < 256 ? [id] : [...toUtf8(REPLACEMENT)]))),
   }
@@ -126,6 +130,7 @@ function chunks(marks: Marks, inWords: boolean): Units {
     split: (text) => (end === null ? splitBlocks(text) : splitAfter(text, end)),
     encode: (text) => Int32Array.from(labels(text), (part) => find(part) ?? other),
     labels,
+    labelOf: (id) => symbols[id] ?? REPLACEMENT,
     unknownIn: (text) => sortedOnce(labels(text).filter((part) => find(part) === undefined)),
     decode: (values) => {
       const parts = Array.from(values, (id) => symbols[id] ?? REPLACEMENT)
@@ -149,6 +154,7 @@ function numbers({ symbols, end, other }: Marks): Units {
     split: splitBlocks,
     encode: (text) => Float32Array.from(rows(text).flat()),
     labels: (text) => rows(text).map((row) => row.map((value) => numberLabel(Math.fround(value))).join(',')),
+    labelOf: (id) => symbols[id] ?? '',
     unknownIn: () => [],
     decode: () => {
       throw new EngineError('VOCABULARY_NO_SYMBOLS')

@@ -6,7 +6,8 @@ import { EngineError, shown } from './errors'
 import type { Hold } from './holds'
 import type { Intervention } from './interventions'
 import type { Network } from './network'
-import { MAX_PREDICTIONS, type Recording, type Sequence } from './recording'
+import { DrivesOfSteps } from './recorded'
+import { largestResidual, MAX_PREDICTIONS, type Recording, type Sequence } from './recording'
 import { type Data, type Tensor, writeTensors } from './tensors'
 
 export interface TraceRequest {
@@ -16,6 +17,8 @@ export interface TraceRequest {
   neurons?: number[] | null
   drives?: boolean
   top?: number
+  /** A neuron whose signals, drives and parameters are all sent besides, under names that begin with "detail.". */
+  detail?: number | null
   interventions?: Intervention[]
   /** Signals that are held, by the steps of the text. */
   holds?: Hold[]
@@ -29,6 +32,7 @@ export interface CheckedRequest {
   neurons: number[]
   drives: boolean
   top: number
+  detail: number | null
   interventions: Intervention[]
   holds: Hold[]
 }
@@ -47,6 +51,7 @@ export function checkRequest({ configuration }: Network, request: TraceRequest):
     neurons = null,
     drives = false,
     top = 3,
+    detail = null,
     interventions = [],
     holds = [],
   } = request
@@ -71,6 +76,7 @@ export function checkRequest({ configuration }: Network, request: TraceRequest):
     !(Array.isArray(neurons) && new Set(neurons).size === neurons.length && neurons.every(exists))
   )
     throw new EngineError('NEURONS_UNKNOWN', { layer, last: count - 1 })
+  if (detail !== null && !exists(detail)) throw new EngineError('NEURONS_UNKNOWN', { layer, last: count - 1 })
   return {
     text,
     layer: number,
@@ -78,6 +84,7 @@ export function checkRequest({ configuration }: Network, request: TraceRequest):
     neurons: neurons ?? Array.from({ length: count }, (_, neuron) => neuron),
     drives,
     top,
+    detail,
     interventions,
     holds,
   }
@@ -85,46 +92,97 @@ export function checkRequest({ configuration }: Network, request: TraceRequest):
 
 /** Return the requested arrays of a recording as bytes. `engine` is the code of what computed them. */
 export function encode(network: Network, recording: Recording, request: CheckedRequest, engine: string): ArrayBuffer {
-  const { configuration } = network
   const { sequences } = recording
-  const { cell, neurons: count, initial } = configuration.layers[request.layer]!
-  const layer = configuration.names[request.layer]!
-  const tensors = new Map<string, Tensor>()
-  for (const name of request.names)
-    tensors.set(`${layer}.${name}`, neuronMajor(sequences, request.layer, name, request.neurons, count))
-  const perNeuron = (values: Values): Tensor => ({
-    shape: [request.neurons.length],
-    data: Float32Array.from(request.neurons, (neuron) => values[neuron]!),
-  })
-  if (request.drives && sequences.length) {
-    for (const [k, name] of cell.parameters.entries())
-      tensors.set(`${layer}.p.${name}`, perNeuron(network.parameters[request.layer]!.neuronWeights.subarray(k * count)))
-    for (const [name, values] of initial ? network.initial[request.layer]! : [])
-      tensors.set(`${layer}.initial.${name}`, perNeuron(values))
+  const { layer, names, neurons, drives, detail } = request
+  const tensors = layerArrays(network, sequences, layer, names, neurons)
+  if (drives) for (const [name, tensor] of neuronArrays(network, sequences, layer, neurons)) tensors.set(name, tensor)
+  if (detail !== null) {
+    const { cell } = network.configuration.layers[layer]!
+    const all = [...cell.signals.keys(), ...cell.drives]
+    for (const arrays of [
+      layerArrays(network, sequences, layer, all, [detail]),
+      neuronArrays(network, sequences, layer, [detail]),
+    ])
+      for (const [name, tensor] of arrays) tensors.set(`detail.${name}`, tensor)
   }
   for (const [name, tensor] of stepArrays(network, sequences, request.top)) tensors.set(name, tensor)
   return writeTensors({ metadata: metadataOf(network, recording, engine), tensors })
 }
 
-/** Return an array (N, all steps of all sequences, one after the other). */
-function neuronMajor(
+/** Return signals and drives of some neurons, (N, all steps of all sequences, one after the other). */
+function layerArrays(
+  network: Network,
   sequences: readonly Sequence[],
   layer: number,
-  name: string,
+  names: readonly string[],
   neurons: readonly number[],
-  count: number,
-): Tensor {
+): Map<string, Tensor> {
+  const { cell, neurons: count } = network.configuration.layers[layer]!
   const steps = sequences.reduce((sum, sequence) => sum + sequence.steps, 0)
-  const data = zeros('float32', neurons.length * steps) as Float32Array
+  const tensors = new Map<string, Tensor>()
+  for (const name of names) {
+    const data = zeros('float32', neurons.length * steps) as Float32Array
+    tensors.set(`${network.configuration.names[layer]!}.${name}`, { shape: [neurons.length, steps], data })
+  }
   let first = 0
   for (const sequence of sequences) {
-    const array = sequence.layers[layer]!.get(name)!
-    neurons.forEach((neuron, row) => {
-      for (let step = 0; step < sequence.steps; step++) data[row * steps + first + step] = array[step * count + neuron]!
-    })
+    let drives: DrivesOfSteps | null = null
+    for (const name of names) {
+      const { data } = tensors.get(`${network.configuration.names[layer]!}.${name}`)! as { data: Float32Array }
+      const held = cell.signals.has(name) ? sequence.layers[layer]!.get(name)! : null
+      if (held) copyNeurons(held, sequence.steps, count, neurons, data, first, steps)
+      else {
+        drives ??= new DrivesOfSteps(network, sequence, layer, 0, sequence.steps)
+        const isAll = neurons.length === count
+        const all = isAll ? drives.all(name) : null
+        for (const [row, neuron] of neurons.entries()) {
+          const own = all ? null : drives.ofNeuron(name, neuron)
+          for (let step = 0; step < sequence.steps; step++)
+            data[row * steps + first + step] = own ? own[step]! : all![step * count + neuron]!
+        }
+      }
+    }
     first += sequence.steps
   }
-  return { shape: [neurons.length, steps], data }
+  return tensors
+}
+
+/** Copy the rows of some neurons from an array (T, N) to places in an array (rows, steps of the text). */
+function copyNeurons(
+  array: Values,
+  steps: number,
+  count: number,
+  neurons: readonly number[],
+  out: Float32Array,
+  first: number,
+  width: number,
+): void {
+  for (const [row, neuron] of neurons.entries()) {
+    const at = row * width + first
+    for (let step = 0; step < steps; step++) out[at + step] = array[step * count + neuron]!
+  }
+}
+
+/** Return the parameters and the learned initial states of some neurons; nothing for an empty text. */
+function neuronArrays(
+  network: Network,
+  sequences: readonly Sequence[],
+  layer: number,
+  neurons: readonly number[],
+): Map<string, Tensor> {
+  const { cell, neurons: count, initial } = network.configuration.layers[layer]!
+  const name = network.configuration.names[layer]!
+  const tensors = new Map<string, Tensor>()
+  if (!sequences.length) return tensors
+  const perNeuron = (values: Values): Tensor => ({
+    shape: [neurons.length],
+    data: Float32Array.from(neurons, (neuron) => values[neuron]!),
+  })
+  for (const [k, parameter] of cell.parameters.entries())
+    tensors.set(`${name}.p.${parameter}`, perNeuron(network.parameters[layer]!.neuronWeights.subarray(k * count)))
+  for (const [state, values] of initial ? network.initial[layer]! : [])
+    tensors.set(`${name}.initial.${state}`, perNeuron(values))
+  return tensors
 }
 
 function stepArrays({ configuration }: Network, sequences: readonly Sequence[], top: number): Map<string, Tensor> {
@@ -173,13 +231,14 @@ function stepArrays({ configuration }: Network, sequences: readonly Sequence[], 
 
 function metadataOf(network: Network, { sequences, unknown }: Recording, engine: string): Record<string, string> {
   const tolerance = sequences.length ? TOLERANCES[network.precision] : TOLERANCES.float32
-  let residual = 0
-  for (const sequence of sequences) for (const value of sequence.residuals) residual = Math.max(residual, value)
+  const isChecked = sequences.every(({ steps, checked }) => checked === steps)
+  const residual = largestResidual(sequences)
   return {
     labels: JSON.stringify(sequences.flatMap((sequence) => sequence.labels)),
-    residual: pythonGeneral(residual, 3),
+    // The equations of a new text are checked after the trace is sent.
+    residual: isChecked ? pythonGeneral(residual, 3) : 'null',
     tolerance: pythonGeneral(tolerance, 3),
-    holds: JSON.stringify(residual <= tolerance),
+    holds: isChecked ? JSON.stringify(residual <= tolerance) : 'null',
     step: String(network.step),
     unknown: JSON.stringify(unknown),
     engine,

@@ -1,31 +1,52 @@
 // The worker: answers calls of the page about the networks that it was given. One worker serves one page.
+import { complete, type CompleteRequest } from './completion'
+import { continuation, type WriteRequest } from './continuation'
 import { EngineError, shown } from './errors'
 import { chain, connections, gradientMap, weightPaths } from './gradient-calls'
-import { changesOfText, continuation, type WriteRequest } from './holds'
+import { changesOfText } from './holds'
 import { type Kernels, loadKernels } from './kernels'
 import type { EngineName } from './layer'
+import { layerMatrices, type MatricesRequest } from './layer-matrices'
+import { type MatchRequest, matchNeurons } from './matching'
 import { Network } from './network'
-import { Recorder } from './recording'
+import { finished, Recorder, type Progress, type Recording, type Work } from './recording'
 import { sample, type SampleRequest } from './sampling'
+import { type SwapRequest, swaps } from './swaps'
 import { answersOf, type TextTargets } from './text-targets'
 import { type Host, type TrainRequest, Trainings } from './training/calls'
-import { checkRequest, encode, type TraceRequest } from './wire'
+import { type CheckedRequest, checkRequest, encode, type TraceRequest } from './wire'
 
 export type Call =
   | { call: 'kernels'; plain: ArrayBuffer; relaxed: ArrayBuffer }
   | { call: 'open'; run: string; network: unknown; weights: ArrayBuffer; targets?: TextTargets[] }
   | { call: 'close'; run: string }
-  | { call: 'trace'; run: string; request: TraceRequest }
+  | { call: 'targets'; run: string; request: { targets: TextTargets[] } }
+  | { call: 'trace' | 'check'; run: string; request: TraceRequest }
   | { call: 'sample'; run: string; request: SampleRequest }
   | { call: 'write'; run: string; request: WriteRequest }
+  | { call: 'complete'; run: string; request: CompleteRequest }
+  | { call: 'swaps'; run: string; request: SwapRequest }
   | { call: 'gradients' | 'connections' | 'chain' | 'weightPaths'; run: string; request: object }
+  | { call: 'matrices'; run: string; request: MatricesRequest }
   | { call: 'train'; run: string; request: TrainRequest }
+  | { call: 'match'; request: MatchRequest }
 
-export type Message = Call & { id: number }
+/** A call, the number of a call whose answer nobody waits for any more, or the memory of a mailbox. */
+export type Message = (Call & { id: number }) | Cancel | { mailbox: SharedArrayBuffer }
+
+export interface Cancel {
+  cancel: number
+}
 
 export type Answer =
   | { id: number; ok: true; value: unknown }
   | { id: number; ok: false; code: string; values: Record<string, string | number> }
+
+/** How far long work is; an answer follows. */
+export interface ProgressReport {
+  id: number
+  progress: Progress
+}
 
 /** An opened network, and the recordings of its last text: as it is, and with the changes of the last request. */
 export interface OpenRun {
@@ -39,6 +60,7 @@ export interface Port {
   postMessage(message: unknown, transfer: Transferable[]): void
 }
 
+type TraceCall = Extract<Call, { call: 'trace' | 'check' }>
 type GradientCall = Extract<Call, { call: 'gradients' | 'connections' | 'chain' | 'weightPaths' }>
 
 type Handler = (engine: Engine, call: never) => unknown
@@ -106,6 +128,12 @@ HANDLERS.set('close', (engine, call: Extract<Call, { call: 'close' }>) => {
   return null
 })
 
+HANDLERS.set('targets', (engine, { run, request }: Extract<Call, { call: 'targets' }>) => {
+  const { network } = engine.opened(run)
+  engine.open(run, { network, recorder: new Recorder(network, answersOf(network, request.targets)) })
+  return null
+})
+
 HANDLERS.set('kernels', async (engine, call: Extract<Call, { call: 'kernels' }>) => {
   engine.use(await loadKernels(call.plain, call.relaxed))
   return null
@@ -117,22 +145,45 @@ function recorderOf(opened: OpenRun, changed: boolean): Recorder {
   return (opened.changed ??= new Recorder(opened.network, opened.recorder.answers))
 }
 
-HANDLERS.set('trace', (engine, call: Extract<Call, { call: 'trace' }>) => {
+/** Record the text of a request. */
+function* recorded(opened: OpenRun, request: CheckedRequest): Work<{ recorder: Recorder; recording: Recording }> {
+  const interventions = [...request.interventions, ...changesOfText(opened.network, request.text, request.holds)]
+  const recorder = recorderOf(opened, interventions.length > 0)
+  return { recorder, recording: yield* recorder.recordInPieces(request.text, interventions) }
+}
+
+HANDLERS.set('trace', function* (engine, call: TraceCall) {
   const opened = engine.opened(call.run)
-  const { network } = opened
-  const request = checkRequest(network, call.request)
-  const interventions = [...request.interventions, ...changesOfText(network, request.text, request.holds)]
-  const recording = recorderOf(opened, interventions.length > 0).record(request.text, interventions)
-  return encode(network, recording, request, engine.code(recording.engines))
+  const request = checkRequest(opened.network, call.request)
+  const { recording } = yield* recorded(opened, request)
+  return encode(opened.network, recording, request, engine.code(recording.engines))
+})
+
+HANDLERS.set('check', function* (engine, call: TraceCall) {
+  const opened = engine.opened(call.run)
+  const { recorder } = yield* recorded(opened, checkRequest(opened.network, call.request))
+  return yield* recorder.check()
 })
 
 HANDLERS.set('sample', (engine, call: Extract<Call, { call: 'sample' }>) =>
   Array.from(sample(engine.opened(call.run).network, call.request)).join(''),
 )
 
-HANDLERS.set('write', (engine, call: Extract<Call, { call: 'write' }>) =>
-  continuation(engine.opened(call.run).network, call.request),
-)
+HANDLERS.set('write', function* (engine, call: Extract<Call, { call: 'write' }>) {
+  const opened = engine.opened(call.run)
+  const recorder = recorderOf(opened, call.request.holds.length > 0)
+  return yield* continuation(opened.network, recorder, call.request, (engines) => engine.code(engines))
+})
+
+HANDLERS.set('complete', (engine, { run, request }: Extract<Call, { call: 'complete' }>) => {
+  const opened = engine.opened(run)
+  return complete(opened.network, recorderOf(opened, request.holds.length > 0), request)
+})
+
+HANDLERS.set('swaps', (engine, { run, request }: Extract<Call, { call: 'swaps' }>) => {
+  const opened = engine.opened(run)
+  return swaps(opened.network, recorderOf(opened, (request.holds ?? []).length > 0), request)
+})
 
 HANDLERS.set('gradients', (engine, { run, request }: GradientCall) => gradientMap(engine.opened(run).network, request))
 HANDLERS.set('connections', (engine, { run, request }: GradientCall) =>
@@ -143,61 +194,39 @@ HANDLERS.set('weightPaths', (engine, { run, request }: GradientCall) =>
   weightPaths(engine.opened(run).network, request),
 )
 
+HANDLERS.set('matrices', (engine, { run, request }: Extract<Call, { call: 'matrices' }>) =>
+  layerMatrices(engine.opened(run).network, request),
+)
+
 HANDLERS.set('train', (engine, { run, request }: Extract<Call, { call: 'train' }>) =>
   engine.trainings.answer(engine, run, request),
 )
 
-/** Return the answer to one message: an error has a code, never a stack. */
-export async function answer(engine: Engine, message: Message): Promise<Answer> {
-  const { id, call } = message
+HANDLERS.set('match', (_, { request }: Extract<Call, { call: 'match' }>) => matchNeurons(request))
+
+/** Begin the work of a call: return its answer, a promise of it, or work in pieces. */
+export function begin(engine: Engine, message: Call & { id: number }): unknown {
+  const handler = HANDLERS.get(message.call)
+  if (!handler) throw new EngineError('CALL_UNKNOWN', { call: shown(message.call) })
+  return handler(engine, message as never)
+}
+
+/** Return the answer that an error is: a code, never a stack. */
+export function failure(id: number, error: unknown): Answer {
+  if (error instanceof EngineError) return { id, ok: false, code: error.code, values: error.values }
+  return { id, ok: false, code: 'ENGINE_FAILED', values: { error: shown(String(error)) } }
+}
+
+/** Whether a value is work in pieces. */
+export const isWork = (value: unknown): value is Work<unknown> =>
+  typeof value === 'object' && value !== null && 'next' in value && Symbol.iterator in value
+
+/** Return the answer to one message, without a pause. */
+export async function answer(engine: Engine, message: Call & { id: number }): Promise<Answer> {
   try {
-    const handler = HANDLERS.get(call)
-    if (!handler) throw new EngineError('CALL_UNKNOWN', { call: shown(call) })
-    return { id, ok: true, value: await handler(engine, message as never) }
+    const value = begin(engine, message)
+    return { id: message.id, ok: true, value: isWork(value) ? finished(value) : await value }
   } catch (error) {
-    if (error instanceof EngineError) return { id, ok: false, code: error.code, values: error.values }
-    return { id, ok: false, code: 'ENGINE_FAILED', values: { error: shown(String(error)) } }
-  }
-}
-
-/** Return the text that a request is about, if any. */
-function textOf(message: Message): unknown {
-  const request = ('request' in message ? message.request : {}) as { text?: unknown; prime?: unknown }
-  return request.text ?? request.prime
-}
-
-/** Whether a newer message makes an older one useless: the same question about another text of the same run. */
-function supersedes(newer: Message, older: Message): boolean {
-  return (
-    'request' in newer &&
-    older.call === newer.call &&
-    'run' in older &&
-    older.run === newer.run &&
-    textOf(older) !== textOf(newer)
-  )
-}
-
-/** Answer the messages of a port, one after the other; the newest text wins. */
-export function serve(port: Port): (message: Message) => void {
-  const engine = new Engine()
-  const channel = new MessageChannel()
-  let waiting: Message[] = []
-  let working = false
-  const send = (reply: Answer): void => {
-    port.postMessage(reply, reply.ok && reply.value instanceof ArrayBuffer ? [reply.value] : [])
-  }
-  // A turn of the event loop lies between two answers, in which newer messages arrive.
-  channel.port1.onmessage = async () => {
-    const message = waiting.shift()
-    if (message) send(await answer(engine, message))
-    working = waiting.length > 0
-    if (working) channel.port2.postMessage(null)
-  }
-  return (message) => {
-    for (const older of waiting.filter((other) => supersedes(message, other)))
-      send({ id: older.id, ok: false, code: 'SUPERSEDED', values: {} })
-    waiting = [...waiting.filter((other) => !supersedes(message, other)), message]
-    if (!working) channel.port2.postMessage(null)
-    working = true
+    return failure(message.id, error)
   }
 }

@@ -8,7 +8,12 @@ export interface Unpacked {
   /** The address of the worker's script. */
   worker: string
   kernels: { plain: ArrayBuffer; relaxed: ArrayBuffer }
+  /** The sentences of each language besides English. */
+  messages: { zh: ArrayBuffer }
 }
+
+/** What web/live/unpack.ts puts into `globalThis.gatescope`. */
+type Unpacker = typeof import('./unpack')
 
 const OLD_BROWSER = 'gatescope-old-browser'
 const DAMAGED = 'gatescope-damaged'
@@ -26,12 +31,29 @@ function content(id: string): string {
   return element.textContent || ''
 }
 
-/** Return the bytes that stand in base64 of gzip. */
-function unpack(base64: string): Promise<ArrayBuffer> {
+/** Return the bytes that stand in base64. */
+function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
   const text = atob(base64)
   const bytes = new Uint8Array(text.length)
   for (let k = 0; k < text.length; k++) bytes[k] = text.charCodeAt(k)
-  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'))).arrayBuffer()
+  return bytes
+}
+
+/** Return the bytes that stand in base64 of gzip. */
+function unpack(base64: string): Promise<ArrayBuffer> {
+  return new Response(new Blob([bytesOf(base64)]).stream().pipeThrough(new DecompressionStream('gzip'))).arrayBuffer()
+}
+
+/** Run a script. Throws an Event if it cannot be loaded. */
+function run(source: string, type: string): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const script = document.createElement('script')
+    script.type = type
+    script.src = source
+    script.onload = resolve
+    script.onerror = reject
+    document.head.append(script)
+  })
 }
 
 /** Return the address of a script of these bytes. */
@@ -41,28 +63,23 @@ function address(script: ArrayBuffer): string {
 
 async function start(): Promise<void> {
   const block = JSON.parse(content('gatescope-data')) as { bytes: number; data: string }
-  const [data, page, style, worker, plain, relaxed] = await Promise.all(
-    [
-      block.data,
-      content('gatescope-page'),
-      content('gatescope-style'),
-      content('gatescope-worker'),
-      content('gatescope-kernels'),
-      content('gatescope-kernels-relaxed'),
-    ].map(unpack),
-  )
-  if (data!.byteLength !== block.bytes) throw new Error('gatescope-data')
+  const [data, unpacker] = await Promise.all([unpack(block.data), unpack(content('gatescope-unpack'))])
+  if (data.byteLength !== block.bytes) throw new Error('gatescope-data')
+  await run(address(unpacker), 'text/javascript')
+  const { unpackProgram } = (globalThis as unknown as { gatescope: Unpacker }).gatescope
+  const [page, style, worker, plain, relaxed, zh] = unpackProgram(bytesOf(content('gatescope-program')).buffer)
   if (!WebAssembly.validate(plain!)) return show(OLD_BROWSER)
   const sheet = new CSSStyleSheet()
   sheet.replaceSync(new TextDecoder().decode(style))
   document.adoptedStyleSheets = [sheet]
-  const unpacked: Unpacked = { data: data!, worker: address(worker!), kernels: { plain: plain!, relaxed: relaxed! } }
+  const unpacked: Unpacked = {
+    data: data!,
+    worker: address(worker!),
+    kernels: { plain: plain!, relaxed: relaxed! },
+    messages: { zh: zh! },
+  }
   ;(globalThis as unknown as { gatescopeLive: Unpacked }).gatescopeLive = unpacked
-  const script = document.createElement('script')
-  script.type = 'module'
-  script.src = address(page!)
-  script.onerror = () => show(DAMAGED)
-  document.head.append(script)
+  await run(address(page!), 'module')
 }
 
 document.addEventListener('DOMContentLoaded', () => {

@@ -4,7 +4,7 @@
 //
 // The attributes are those of the page's address (docs/explorer.md), and data-title and data-height for the frame.
 
-const FIELDS = ['run', 'view', 'layer', 'signal', 'neuron', 'step', 'text', 'sort', 'feature', 'checkpoint']
+const FIELDS = ['run', 'view', 'layer', 'signal', 'neuron', 'step', 'text', 'sort', 'feature', 'checkpoint', 'lang']
 const MIN_HEIGHT = 160
 const DEFAULT_HEIGHT = 640
 

@@ -1,16 +1,33 @@
 // The page: of a live file or of a static site if the document is one, else of the local server.
+import type { Source } from './data/source'
 import { reportHeight } from './hosts/embedded'
-import { liveSource, showDamage, unpackedFile } from './hosts/live'
+import { load } from './hosts/files'
 import { mountPage } from './hosts/page'
 import { servedSource } from './hosts/served'
-import { isSite, siteSource } from './hosts/site'
+import { isSite } from './hosts/site-mark'
+import { showDamage, type Unpacked, unpackedFile } from './hosts/unpacked'
+import { catalogue } from './messages/catalogue.svelte'
 
-const unpacked = unpackedFile()
-reportHeight()
-try {
-  const source = unpacked ? liveSource(unpacked) : isSite() ? siteSource() : servedSource()
-  // The list of the local server grows; a file or a site stays what it is.
-  mountPage(document.getElementById('page')!, source, unpacked !== null || isSite())
-} catch (error) {
-  showDamage(error)
+async function sourceOf(unpacked: Unpacked | null): Promise<Source> {
+  if (!unpacked && !isSite()) return servedSource()
+  // The errors of these hosts are among the sentences that come later.
+  await import('./messages/more-sentences')
+  if (unpacked) return (await import('./hosts/live')).liveSource(unpacked)
+  return (await import('./hosts/site')).siteSource()
 }
+
+// The parts import this script, which must not wait for one of them itself.
+async function start(): Promise<void> {
+  const unpacked = unpackedFile()
+  await catalogue.start(async (language) => unpacked?.messages[language] ?? load(`messages-${language}.json`))
+  try {
+    const source = await sourceOf(unpacked)
+    // The list of the local server grows; a file or a site stays what it is.
+    mountPage(document.getElementById('page')!, source, unpacked !== null || isSite())
+  } catch (error) {
+    showDamage(error)
+  }
+}
+
+reportHeight()
+void start()

@@ -1,8 +1,20 @@
 import { describe, expect, it } from 'vitest'
-import { DEFAULT_ZOOM, type Hold, SORTS, START, type ViewState, ZOOMS } from '../src/data/view'
+import {
+  type Beside,
+  DEFAULT_ZOOM,
+  FIT_ZOOM,
+  type Hold,
+  RUN_ORDERS,
+  SORTS,
+  START,
+  type ViewState,
+  type Branch,
+} from '../src/data/view'
 import { fromAddress, toAddress } from '../src/state/address'
+import { storeText } from '../src/state/long-texts'
 
 function again(state: ViewState): ViewState {
+  if (state.text !== null) storeText(state.text)
   const url = new URL(`http://127.0.0.1/${toAddress(state)}`)
   return fromAddress(url.search, url.hash)
 }
@@ -24,6 +36,22 @@ const HOLDS: Hold[] = [
   { layer: 'layer12', neuron: 99, signal: 'h_1', value: 6.5e21, first: 3, last: 7 },
 ]
 
+const BRANCHES: Branch[] = [
+  { step: 0, symbol: ':' },
+  { step: 18, symbol: 'X' },
+  { step: 18, symbol: '\n' },
+  { step: 7, symbol: '&' },
+  { step: 7, symbol: '月' },
+]
+
+const BESIDE: Beside[] = [
+  { kind: 'run', name: 'a run/with: & signs' },
+  { kind: 'checkpoint', step: 0 },
+  { kind: 'checkpoint', step: null },
+  { kind: 'text', text: 'aaX: b\n&c' },
+  { kind: 'holds' },
+]
+
 describe('the address', () => {
   it('is empty for the view that everybody starts with', () => {
     expect(toAddress(START)).toBe('')
@@ -31,10 +59,10 @@ describe('the address', () => {
   })
 
   it('restores every view', () => {
-    for (const view of ['network', 'neuron', 'health', 'gradient', 'lesson'] as const)
+    for (const view of ['network', 'neuron', 'learning', 'gradient', 'health', 'lesson'] as const)
       for (const text of [null, ...TEXTS])
-        for (const sort of SORTS)
-          for (let zoom = 0; zoom < ZOOMS; zoom++) {
+        for (const sort of [null, ...SORTS])
+          for (let zoom = 0; zoom <= FIT_ZOOM; zoom++) {
             const state: ViewState = {
               view,
               run: 'a run/with & signs',
@@ -44,6 +72,7 @@ describe('the address', () => {
               step: zoom,
               text,
               sort,
+              order: RUN_ORDERS[zoom]!,
               zoom,
               feature: zoom % 2 ? 'character.is=& & not quotes.any' : null,
               filter: zoom === 2 ? 'a # b' : '',
@@ -55,6 +84,26 @@ describe('the address', () => {
               drive: zoom % 2 ? 'f' : null,
               source: zoom > 1 ? zoom : null,
               holds: HOLDS.slice(0, zoom),
+              below: zoom % 2 ? 'difference' : 'original',
+              write: zoom ? 40 * (zoom - 1) : null,
+              temperature: zoom % 2 ? 0.7 : null,
+              seed: zoom > 3 ? Number.MAX_SAFE_INTEGER : null,
+              branches: BRANCHES.slice(0, zoom),
+              sets: zoom > 1 ? [{ name: 'a: b, c', holds: HOLDS.slice(0, 2) }] : [],
+              against: zoom > 1 ? 'a: b, c' : null,
+              beside: BESIDE[zoom] ?? null,
+              pairs: zoom % 2 ? 'number' : zoom ? 'matched' : null,
+              difference: zoom % 2 === 1,
+              as: zoom % 2 ? 'page' : 'strips',
+              sum: zoom > 3 ? 'u.i' : null,
+              operation: zoom > 3 ? zoom : null,
+              panel: zoom > 2 ? 'diagram' : 'equations',
+              space: zoom % 2 ? [4, 9] : null,
+              matrix: zoom % 2 ? 'u.i' : null,
+              over: zoom % 2 ? 'text' : 'held-out',
+              at: zoom % 2 ? '#-1' : null,
+              bin: zoom % 2 ? 'c.3' : null,
+              neurons: zoom > 2 ? [4, 0, 7] : [],
             }
             expect(again(state)).toEqual(state)
           }
@@ -71,6 +120,48 @@ describe('the address', () => {
     expect(address.split('#')[0]!.length).toBeLessThan(100)
   })
 
+  it('opens the space of states for its axes', () => {
+    expect(fromAddress('?view=network&run=a&space=pca')).toMatchObject({ panel: 'space', space: null })
+    expect(fromAddress('?view=network&run=a&space=4,9')).toMatchObject({ panel: 'space', space: [4, 9] })
+    expect(fromAddress('?view=network&run=a&space=4,9&panel=equations').panel).toBe('equations')
+    const sentences: string[] = []
+    for (const space of ['4', '4,4', '1,2,3', 'x'])
+      expect(fromAddress(`?view=network&run=a&space=${space}`, '', (s) => sentences.push(s)).space).toBeNull()
+    expect(sentences.length).toBe(4)
+  })
+
+  it('reads branches and how the network writes', () => {
+    const sentences: string[] = []
+    const link =
+      '?view=network&run=a&write=40&temperature=0.5&seed=1&branch=18:X&branch=2::&branch=18:X&branch=x&branch=3:'
+    const state = fromAddress(link, '', (sentence) => sentences.push(sentence))
+    expect(state).toMatchObject({
+      write: 40,
+      temperature: 0.5,
+      seed: 1,
+      branches: [
+        { step: 18, symbol: 'X' },
+        { step: 2, symbol: ':' },
+      ],
+    })
+    expect(sentences).toHaveLength(3)
+    for (const wrong of [
+      'write=-1',
+      'write=1001',
+      'write=1.5',
+      'temperature=-1',
+      'temperature=x',
+      'seed=-1',
+      'seed=1e99',
+    ])
+      expect(fromAddress(`?view=network&run=a&${wrong}`, '', (one) => sentences.push(one))).toMatchObject({
+        write: null,
+        temperature: null,
+        seed: null,
+      })
+    expect(sentences).toHaveLength(10)
+  })
+
   it('survives nonsense', () => {
     expect(fromAddress('?view=network')).toEqual(START)
     expect(fromAddress('?view=sideways&run=a').view).toBe('network')
@@ -78,7 +169,7 @@ describe('the address', () => {
       neuron: null,
       step: null,
       zoom: DEFAULT_ZOOM,
-      sort: 'number',
+      sort: null,
     })
     expect(fromAddress('?view=neuron&run=a').neuron).toBe(0)
     for (const range of ['5', '7-3', '-1-2', '1.5-2', '1-', 'a-b', '0-99999999999'])
@@ -98,7 +189,19 @@ describe('the address', () => {
     expect(problems('?view=network&run=a&neuron=-1')).toEqual([
       'Neuron of the link: expected a whole number, got “-1”. No neuron is chosen.',
     ])
-    for (const bad of ['view=bogus', 'step=1.5', 'sort=colour', 'zoom=99', 'range=7-3', 'threshold=x', 'pair=1'])
+    for (const bad of [
+      'view=bogus',
+      'step=1.5',
+      'sort=colour',
+      'zoom=99',
+      'range=7-3',
+      'threshold=x',
+      'pair=1',
+      'as=book',
+      'neurons=1,1',
+      'neurons=x',
+      'panel=book',
+    ])
       expect(problems(`?run=a&${bad}`)).toHaveLength(1)
     for (const bad of ['checkpoint=best', 'by=magic', 'source=-2', 'nuron=3', '__proto__=3', `step=${'9'.repeat(99)}`])
       expect(problems(`?run=a&view=network&${bad}`)).toHaveLength(1)

@@ -14,7 +14,9 @@ function resolve(file: string, target: string): string {
 
 /** List the files that a file imports, as paths below src/ or in engine/; style sheets are left out. */
 function importsOf(file: string, source: string): string[] {
-  const targets = [...source.matchAll(/(?:from|import) '(\.[^']*)'/g)].map((match) => resolve(file, match[1]!))
+  const targets = [...source.matchAll(/(?:from |import |import\()'(\.[^']*)'/g)].map((match) =>
+    resolve(file, match[1]!),
+  )
   return targets
     .filter((target) => !/\.(css|json)$/.test(target))
     .map((target) => (known.has(target) ? target : `${target}.ts`))

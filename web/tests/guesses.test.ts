@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Layer, Run } from '../src/data/run'
 import type { Spot } from '../src/draw/geometry'
-import { estimatesAt, guessesAt, outcomeText } from '../src/model/guesses'
+import { estimatesAt, flatShare, guessesAt, outcomeText, shortPrediction } from '../src/model/guesses'
 import type { Picture } from '../src/model/picture'
 import { headerTip } from '../src/parts/tips'
 import { type Arrays, makeTrace } from './scenes'
@@ -23,7 +23,9 @@ function picture(labels: string[], readout: object, arrays: Arrays): Picture {
     generation: 0,
     checkpoint: null,
     holds: [],
+    baseline: [],
     original: null,
+    free: null,
     refusal: null,
   }
 }
@@ -59,10 +61,18 @@ describe('guesses of symbols', () => {
     expect(guessesAt(SYMBOLS, 2).guesses.map(({ label }) => label)).toEqual(['a']) // 0 % is no guess
   })
 
+  it('are printed on one line, and called flat below a tenth', () => {
+    expect(shortPrediction(SYMBOLS, 0)).toBe('“b” 75 %, “a” 25 %')
+    expect(flatShare(guessesAt(SYMBOLS, 0).guesses)).toBeNull()
+    expect(flatShare([{ label: 'a', probability: 0.1 }])).toBeNull()
+    expect(flatShare([{ label: 'a', probability: 0.0213 }])).toBe(3)
+    expect(flatShare([])).toBeNull()
+  })
+
   it('have an outcome in words', () => {
     expect([0, 1, 2, 3].map((step) => outcomeText(SYMBOLS, step))).toEqual([
       'next came: “b”, 75 %',
-      'the sequence ends here; the next one starts afresh',
+      'the sequence ends here; the next one begins from the initial state',
       'next came: “z”, which it does not know',
       'the text ends here',
     ])

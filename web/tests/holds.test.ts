@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import type { Layer, Run } from '../src/data/run'
 import type { Hold } from '../src/data/view'
-import { consequence, holdText, holdValue, holdWarning, isHeld, shortFloat, withHold } from '../src/model/holds'
+import { actingHold, holdText, holdValue, holdWarning, meanOf, shortFloat, withHold } from '../src/model/holds'
+import { consequence } from '../src/model/consequence'
 import type { Picture } from '../src/model/picture'
-import { recordLines, sequenceLengths, writeLines } from '../src/model/python-lines'
-import { settingsProblem } from '../src/state/writing.svelte'
+import { writeLines } from '../src/model/python-figures'
+import { recordLines, sequenceLengths } from '../src/model/python-lines'
 import { makeTrace } from './scenes'
 
 const hold: Hold = { layer: 'layer0', neuron: 4, signal: 'f', value: 0, first: 2, last: null }
@@ -52,9 +53,16 @@ describe('the list of holds', () => {
 
   it('says at which cells a signal is held', () => {
     const held = (cell: Partial<Hold>, step: number): boolean =>
-      isHeld([{ ...hold, last: 3 }], { ...hold, ...cell }, step)
+      actingHold([{ ...hold, last: 3 }], { ...hold, ...cell }, step) !== null
     expect([1, 2, 3, 4].map((step) => held({}, step))).toEqual([false, true, true, false])
     for (const cell of [{ neuron: 3 }, { signal: 'c' }, { layer: 'layer1' }]) expect(held(cell, 2)).toBe(false)
+    const later = { ...hold, value: 1, first: 3 }
+    expect(actingHold([hold, later], hold, 3)).toBe(later)
+  })
+
+  it('knows the mean of the values that there are', () => {
+    expect(meanOf([1, NaN, 2])).toBe(1.5)
+    expect(meanOf([NaN])).toBeNaN()
   })
 })
 
@@ -113,28 +121,17 @@ describe('the lines of Python', () => {
     expect(recordLines(two, [{ ...hold, first: 3, last: 3 }])).toContain(
       'gatescope.Intervention("layer0", "f", 4, shift=0, steps=slice(1, None), row=1),',
     )
-    const settings = { length: '9', temperature: '0.5', seed: '3' }
+    const settings = { length: 9, temperature: 0.5, seed: 3 }
     const lines = writeLines(two, [{ ...hold, first: 3 }], settings)
     expect(lines).toContain('gatescope.clamp("layer0", "f", 4, 0, steps=slice(1, None)),')
     expect(lines).toContain(
       'vocabulary.split("a\\nbc")[-1], length=9, choice=gatescope.Choice(temperature=0.5), seed=3',
     )
-    expect(writeLines(two, [], { ...settings, temperature: '0' })).toContain('Choice(greedy=True), stop="\\n"))')
+    expect(writeLines(two, [], { ...settings, temperature: 0 })).toContain('Choice(greedy=True), stop="\\n"))')
   })
 
   it('count the steps of every sequence', () => {
     expect(sequenceLengths(Uint8Array.of(1, 0, 1, 1, 0, 0))).toEqual([2, 1, 3])
     expect(sequenceLengths(new Uint8Array())).toEqual([])
   })
-})
-
-it('wrong settings of writing are named', () => {
-  const settings = { length: '40', temperature: '0', seed: '0' }
-  expect(settingsProblem(settings)).toBeNull()
-  for (const length of ['', '0', '1001', '1.5', 'x'])
-    expect(settingsProblem({ ...settings, length })?.[0]).toBe('WRITE_WRONG_LENGTH')
-  for (const temperature of ['', '-1', 'NaN', '1e9'])
-    expect(settingsProblem({ ...settings, temperature })?.[0]).toBe('WRITE_WRONG_TEMPERATURE')
-  for (const seed of ['', '-1', '0.5', '1e99'])
-    expect(settingsProblem({ ...settings, seed })?.[0]).toBe('WRITE_WRONG_SEED')
 })

@@ -34,16 +34,21 @@ describe('the server as a source', () => {
     await new HttpSource().chain('run', { first: 1, last: 4 })
     const { path, options } = requests[0]!
     expect([path, options.method, options.body]).toEqual(['/api/runs/run/chain', 'POST', '{"first":1,"last":4}'])
-    expect(options.headers).toEqual({ 'Content-Type': 'application/json' })
+    expect(options.headers).toEqual({ 'Accept-Language': 'en', 'Content-Type': 'application/json' })
   })
 
   it('is told to keep the answer of a study only when the study begins', async () => {
-    const requests = answering(() => Promise.resolve(Response.json({})))
+    const requests = answering(() => Promise.resolve(Response.json({ token: 'secret' })))
     const request = { kind: 'labels', keep: true } as unknown as Parameters<HttpSource['study']>[1]
-    for (const start of [true, false]) await new HttpSource().study('run', request, start)
-    const bodies = requests.map(
-      ({ options }) => JSON.parse(options.body as string) as { start: boolean; keep: boolean },
-    )
+    const source = new HttpSource()
+    for (const start of [true, false]) await source.study('run', request, start)
+    // What is kept is written in the run, which needs the token of the server's start.
+    expect(requests.map(({ path }) => path)).toEqual(['/api/token', '/api/runs/run/study', '/api/runs/run/study'])
+    expect(requests[1]!.options.headers).toMatchObject({ 'X-Gatescope-Token': 'secret' })
+    expect(requests[2]!.options.headers).not.toHaveProperty('X-Gatescope-Token')
+    const bodies = requests
+      .slice(1)
+      .map(({ options }) => JSON.parse(options.body as string) as { start: boolean; keep: boolean })
     expect(bodies.map(({ start, keep }) => [start, keep])).toEqual([
       [true, true],
       [false, false],

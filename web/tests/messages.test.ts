@@ -1,6 +1,7 @@
 // The catalogue of the page: every code is used, every call gives the values of its sentence, and no other text is visible.
 import { describe, expect, it } from 'vitest'
 import english from '../../src/gatescope/messages/en/page.json'
+import { catalogue, firstKnown } from '../src/messages/catalogue.svelte'
 import { type Code, pieces, text } from '../src/messages/text'
 
 const files = import.meta.glob<string>('../{engine,src}/**/*.{ts,svelte}', { query: '?raw', import: 'default', eager: true }) // prettier-ignore
@@ -101,8 +102,8 @@ describe('the catalogue', () => {
 
 describe('a sentence', () => {
   it('has its values filled in', () => {
-    expect(text('APP_NEURON', { neuron: 3 })).toBe('Neuron 3')
-    expect(text('APP_NEURON')).toBe('Neuron {neuron}')
+    expect(text('NEURON_TITLE', { neuron: 3 })).toBe('Neuron 3')
+    expect(text('NEURON_TITLE')).toBe('Neuron {neuron}')
   })
 
   it('has the form of its count, with separated thousands', () => {
@@ -125,7 +126,7 @@ describe('a sentence', () => {
       { element: 'same' },
       { text: '.' },
     ])
-    expect(pieces('APP_NEURON', { neuron: 3 })).toEqual([{ text: 'Neuron 3' }])
+    expect(pieces('NEURON_TITLE', { neuron: 3 })).toEqual([{ text: 'Neuron 3' }])
   })
 
   it('may have a code that is chosen when the page runs', () => {
@@ -134,9 +135,39 @@ describe('a sentence', () => {
   })
 })
 
+describe('another language', () => {
+  it('has its own sentences, one form of a count, and English where it lacks a sentence', () => {
+    catalogue.translation = { page: { CARD_STEPS: '{steps:# 个训练步}', NEURON_TITLE: '神经元 {neuron}' }, titles: {} }
+    expect(text('CARD_STEPS', { steps: 12345 })).toBe('12,345 个训练步')
+    expect(pieces('NEURON_TITLE')).toEqual([{ text: '神经元 ' }, { element: 'neuron' }])
+    expect(text('CARD_CREATED')).toBe('not started')
+    catalogue.translation = { page: english, titles: {} }
+  })
+
+  it('is the first one that the browser prefers and the page has', () => {
+    expect(firstKnown(['zh-CN', 'en'])).toBe('zh')
+    expect(firstKnown(['fr', 'zh-Hant-TW'])).toBe('zh')
+    expect(firstKnown(['en-GB', 'zh'])).toBe('en')
+    expect(firstKnown([])).toBe('en')
+  })
+})
+
 describe('templates', () => {
   /** Words that are not English sentences: commands, and the names of mathematics. */
-  const ALLOWED = new Set(['gatescope explore', 'gatescope train counter', '∂state', '/ ∂state', 't', 's', 'u.', '× '])
+  const ALLOWED = new Set([
+    'gatescope explore',
+    'gatescope train counter',
+    '∂state',
+    '/ ∂state',
+    't',
+    's',
+    'u.',
+    '× ',
+    'Ctrl K',
+    'Tab',
+    'Alt →',
+    'Ctrl',
+  ])
 
   /** The markup of a component without script, style, comments, and without what stands in braces. */
   function markup(source: string): string {
@@ -171,10 +202,11 @@ describe('templates', () => {
 
   it('have no sentences in their scripts, nor have the modules', () => {
     const literal = /'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g
-    const isSentence = (text: string): boolean => /[a-z]{2,} [a-z]{2,} [a-z]/.test(text)
+    // Lines of Python and lists of classes are no sentences.
+    const isSentence = (text: string): boolean => /[a-z]{2,} [a-z]{2,} [a-z]/.test(text) && !/^.import /.test(text)
     const found = sources.flatMap(([file, source]) =>
       source
-        .replace(/<style[\s\S]*?<\/style>|<!--[\s\S]*?-->|\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '')
+        .replace(/<style[\s\S]*?<\/style>|<!--[\s\S]*?-->|\/\*[\s\S]*?\*\/|^\s*\/\/.*$|\bclass="[^"]*"/gm, '')
         .split('\n')
         .flatMap((line) => line.match(literal) ?? [])
         .filter(isSentence)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { lossAxis, thinnedPoints } from '../src/model/loss-curve'
-import { correlations, sortNeurons, variances } from '../src/model/neuron-order'
+import { correlations, shownSort, sortNeurons, variances } from '../src/model/neuron-order'
 
 const STEPS = 50
 const wave = (k: number, scale: number, shift = 0): number[] =>
@@ -62,5 +62,22 @@ describe('the loss curve', () => {
       }
       if (Math.max(...losses) / Math.min(...losses) > 1.3) expect(ticks.length).toBeGreaterThan(1)
     }
+  })
+})
+
+describe('the order that nobody chose', () => {
+  it('is by label once there are labels, and by activity in a large layer before that', () => {
+    expect(shownSort(null, 32, false, false)).toBe('number')
+    expect(shownSort(null, 33, false, true)).toBe('activity')
+    expect(shownSort(null, 5, true, false)).toBe('score')
+    expect(shownSort(null, 500, true, true)).toBe('score')
+  })
+
+  it('gives way to a chosen one, which waits for what it needs', () => {
+    expect(shownSort('number', 500, true, true)).toBe('number')
+    expect(shownSort('effect', 500, true, false)).toBe('number')
+    expect(shownSort('effect', 5, false, true)).toBe('effect')
+    expect(shownSort('label', 5, false, false)).toBe('number')
+    expect(shownSort('similar', 5, true, true)).toBe('similar')
   })
 })

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { grouped } from '../src/messages/grouped'
 import { percent, signed, thousands } from '../src/model/numbers'
 
 describe('a percentage', () => {
@@ -15,5 +16,23 @@ describe('a change and a count', () => {
   it('have their sign and their separators', () => {
     expect([0.5, -0.5].map((value) => signed(value))).toEqual(['+0.500', '−0.500'])
     expect(thousands(12345.6)).toBe('12,346')
+  })
+
+  it('have the separators of the language data of the browser', () => {
+    for (const value of [
+      0,
+      7,
+      999,
+      1000,
+      20_000,
+      123_456,
+      1_234_567,
+      -1000,
+      -999,
+      2.5,
+      1234.5,
+      Number.MAX_SAFE_INTEGER,
+    ])
+      expect(grouped(value)).toBe(value.toLocaleString('en-US'))
   })
 })

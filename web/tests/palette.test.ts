@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { colourAt, DARK, LIGHT, NONE, Palette } from '../src/draw/palette'
+import { colourAt, DARK, LIGHT, lightnessSigned, NONE, Palette, type Rgb } from '../src/draw/palette'
 import { chooseScale, clipped, position, roundLimit, tickText } from '../src/model/scale'
 
 const many = (make: (k: number) => number): Float32Array => Float32Array.from({ length: 1000 }, (_, k) => make(k))
@@ -81,6 +81,52 @@ describe('the colours', () => {
       last = level
     }
     expect(palette.level(gate, 0)).toBe(palette.level(two, 0))
+  })
+})
+
+describe('the second palette', () => {
+  /** The relative luminance of WCAG 2.2, written out from its definition. */
+  const luminance = (rgb: Rgb): number => {
+    const [r, g, b] = rgb.map((channel) => {
+      const part = channel / 255
+      return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4
+    })
+    return 0.2126 * r! + 0.7152 * g! + 0.0722 * b!
+  }
+  const lightness = (theme: typeof LIGHT): number[] =>
+    Array.from({ length: 41 }, (_, k) => luminance(colourAt(theme, k / 20 - 1)))
+
+  it('has the sign in its lightness, which the first one has not', () => {
+    for (const theme of [LIGHT, DARK]) {
+      const towardsPositive = theme.dark ? 1 : -1
+      const second = lightness(lightnessSigned(theme))
+      const steps = second.slice(1).map((value, k) => (value - second[k]!) * towardsPositive)
+      expect(Math.min(...steps)).toBeGreaterThan(0)
+      const first = lightness(theme)
+      const sameSide = (first[0]! - first[20]!) * (first[40]! - first[20]!)
+      expect(sameSide).toBeGreaterThan(0)
+    }
+  })
+
+  it('keeps both ends apart from zero', () => {
+    const contrast = (a: number, b: number): number => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)
+    for (const theme of [LIGHT, DARK].map(lightnessSigned)) {
+      const [negative, zero, positive] = [-1, 0, 1].map((at) => luminance(colourAt(theme, at)))
+      expect(contrast(zero!, positive!)).toBeGreaterThan(3)
+      expect(contrast(zero!, negative!)).toBeGreaterThan(1.7)
+    }
+  })
+
+  it('has letters that can be read on every colour', () => {
+    for (const theme of [LIGHT, DARK, lightnessSigned(LIGHT), lightnessSigned(DARK)]) {
+      const palette = new Palette(theme)
+      for (let level = 1; level < palette.rgba.length; level++) {
+        const ground = palette.rgba[level]!
+        const letters = palette.letters[level]!.match(/\d+/g)!.map(Number) as unknown as Rgb
+        const [a, b] = [luminance([ground & 255, (ground >> 8) & 255, (ground >> 16) & 255]), luminance(letters)]
+        expect((Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)).toBeGreaterThanOrEqual(4.5)
+      }
+    }
   })
 })
 

@@ -64,12 +64,17 @@ describe('labels', () => {
     const [owed, quotes] = labels.of('layer0', 'c', 3)
     expect(explainLabel(quotes!, labels.chance)).toEqual([
       'inside quotes',
-      'AUROC 0.900, shown from 0.660 on (chance)',
-      'lower where it is on',
+      'AUROC 0.900; chance reaches 0.660',
+      'lower where the feature is on',
       'quotes.any',
     ])
-    expect(explainLabel(owed!, labels.chance)).toEqual(['b’s still owed', 'R² 0.970', '2 steps after it', 'task.owed'])
-    expect(explainLabel({ ...owed!, lag: -1 }, {})).toContain('1 step before it')
+    expect(explainLabel(owed!, labels.chance)).toEqual([
+      'b’s still owed',
+      'R² 0.970',
+      '2 steps after the feature',
+      'task.owed',
+    ])
+    expect(explainLabel({ ...owed!, lag: -1 }, {})).toContain('1 step before the feature')
     expect(new Labels({ ...TABLE, about: {} }).chance).toEqual({})
   })
 })
@@ -84,7 +89,7 @@ describe('effects and health', () => {
         ['layer1', 1, '', null, null, null],
       ),
     )
-    expect([...found]).toEqual([['layer0 1', { change: 0.25, low: 0.2, high: 0.3 }]])
+    expect([...found]).toEqual([['layer0 1', { change: 0.25, low: 0.2, high: 0.3, mean: null }]])
   })
 
   it('knows an endless memory from none, though JSON has no word for it', () => {

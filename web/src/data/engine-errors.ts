@@ -7,7 +7,7 @@ import { SourceError } from './source'
 export function sentenceOf(error: unknown): unknown {
   if (!(error instanceof EngineError)) return error
   const { code, values } = error
-  return new SourceError(isCode(code) ? text(code, values) : text('ENGINE_REFUSED', { code }))
+  return new SourceError(isCode(code) ? text(code, values) : text('ENGINE_REFUSED', { code }), false, code)
 }
 
 export const inSentences = <T>(answer: Promise<T>): Promise<T> =>

@@ -1,7 +1,8 @@
 // The networks that the engine in the browser has open: each is opened once, and again when its weights have changed.
+import { EngineError } from '../../engine/errors'
 import type { TextTargets } from '../../engine/text-targets'
 import type { EngineClient } from './engine-client'
-import type { TraceRequest } from './source'
+import type { Check, TraceRequest, Waiting } from './source'
 import { Trace } from './trace'
 
 /** The weights of all open networks together, in bytes. The ones used least recently are closed. */
@@ -28,9 +29,7 @@ export interface NetworkFiles {
 
 interface OpenNetwork {
   opening: Promise<void>
-  /** The last trace that was requested; the next one waits for it, because the worker drops all waiting ones but one. */
-  tracing: Promise<unknown>
-  /** The text of the last trace, which the engine has recorded before it computes the next one; null if there is none. */
+  /** The text of the last trace; null if there is none. */
   text: string | null
   catchingUp: boolean
   bytes: number
@@ -60,8 +59,7 @@ export class EngineNetworks {
     const key = keyOf(id)
     let network = this.#networks.get(key)
     if (!network) {
-      const done = Promise.resolve()
-      network = { opening: done, tracing: done, text: null, catchingUp: false, bytes: 0, ready: false }
+      network = { opening: Promise.resolve(), text: null, catchingUp: false, bytes: 0, ready: false }
       network.opening = this.#open(key, id, network)
     }
     this.#networks.delete(key)
@@ -70,13 +68,20 @@ export class EngineNetworks {
   }
 
   /** Return a trace, computed by the engine. Throws as `open`, and if the engine refuses the request. */
-  async trace(id: NetworkId, request: TraceRequest): Promise<Trace> {
-    await this.open(id)
-    const network = this.#networks.get(keyOf(id))!
-    const answer = network.tracing.then(() => this.call('trace', id, request))
-    network.text = request.text
-    network.tracing = answer.catch(() => (network.text = null))
-    return Trace.read((await answer) as ArrayBuffer)
+  async trace(id: NetworkId, request: TraceRequest, waiting: Waiting = {}): Promise<Trace> {
+    const bytes = await this.call('trace', id, request, waiting)
+    const network = this.#networks.get(keyOf(id))
+    if (network) network.text = request.text
+    return Trace.read(bytes as ArrayBuffer)
+  }
+
+  /** Check every equation of a text. Throws as `trace`, and if an equation does not hold. */
+  async check(id: NetworkId, request: TraceRequest, waiting: Waiting = {}): Promise<Check> {
+    const check = (await this.call('check', id, request, waiting)) as Check
+    const { residual, tolerance } = check
+    if (!(residual <= tolerance))
+      throw new EngineError('CHECK_FAILED', { residual: residual.toExponential(1), tolerance: String(tolerance) })
+    return check
   }
 
   /** Let the engine record a text that something else answers, so that the next edit of it costs little. */
@@ -94,15 +99,17 @@ export class EngineNetworks {
     return this.#networks.get(keyOf(id))?.catchingUp ?? false
   }
 
-  /** Return the text that the engine has recorded before it computes the next one; null if there is none. */
+  /** Return the text that the engine recorded last; null if there is none. */
   recorded(id: NetworkId): string | null {
     return this.#networks.get(keyOf(id))?.text ?? null
   }
 
   /** Return the answer of the engine to any call about a network. */
-  async call(call: string, id: NetworkId, request: object): Promise<unknown> {
-    await this.open(id)
-    return this.engine.call({ call, run: keyOf(id), request })
+  call(call: string, id: NetworkId, request: object, waiting: Waiting = {}): Promise<unknown> {
+    const send = (): Promise<unknown> => this.engine.call({ call, run: keyOf(id), request }, [], waiting)
+    const opening = this.open(id)
+    // No turn of the event loop lies between a letter and the call about it.
+    return this.isOpen(id) ? send() : opening.then(send)
   }
 
   async #open(key: string, id: NetworkId, network: OpenNetwork): Promise<void> {

@@ -10,6 +10,8 @@
 // `gatescope-kernels-relaxed` (kernels-relaxed.wasm). The page's own script, explorer.js, runs once all of them exist.
 import type { TextTargets } from '../../engine/text-targets'
 import { text } from '../messages/text'
+import type { Star } from './acts'
+import type { Finding } from './findings'
 import type { Run } from './run'
 import { TraceError } from './safetensors'
 import type { StudyRequest } from './study'
@@ -25,6 +27,8 @@ export interface LiveData {
   version: string
   /** The runs, in the order of the gallery. */
   runs: LiveRun[]
+  /** The view that the file opens with; missing if it opens with the page of its run. */
+  start?: { address: string; text: string | null }
   /** The first byte of each part, counted from the end of the JSON, and its number of bytes. */
   parts: [offset: number, bytes: number][]
 }
@@ -40,6 +44,10 @@ export interface LiveRun {
   checkpoints: { step: number; weights: Part }[]
   /** The tables that Python computed. */
   studies: LiveStudy[]
+  /** What was measured about the run; a file of an older version has none. */
+  findings?: Finding[]
+  /** The views that somebody kept, if they were exported; a file of an older version has none. */
+  stars: Star[] | undefined
   /** Features of the examples. */
   features: LiveFeatures[]
   /** The targets of the examples, for tasks whose targets are not the next symbol. */

@@ -1,20 +1,31 @@
 // The source of a live file: networks that the engine in the browser computes, and tables that Python computed before.
 import { EngineError } from '../../engine/errors'
+import type { Matching, MatchRequest } from '../../engine/matching'
 import { text } from '../messages/text'
+import type { Star } from './acts'
 import type { EngineClient } from './engine-client'
 import { inSentences, sentenceOf } from './engine-errors'
 import { EngineNetworks, type NetworkFiles, type NetworkId } from './engine-networks'
 import { readTracks, type Tracks } from './features'
+import type { Finding } from './findings'
 import type { Chain } from './gradients'
 import type { LiveFile, LiveRun } from './live-data'
 import type { Run, Summary } from './run'
 import {
+  type ArraysAnswer,
+  type Check,
+  type Completion,
+  type CompletionsRequest,
   type ContinueRequest,
   type RunList,
   type Source,
   SourceError,
   type TraceRequest,
   UnavailableError,
+  type Swaps,
+  type SwapsRequest,
+  type Waiting,
+  type Written,
 } from './source'
 import type { StudyAnswer, StudyRequest } from './study'
 import type { Trace } from './trace'
@@ -37,17 +48,41 @@ export class LocalSource implements Source {
     return this.#find(name).run
   }
 
+  async findings(name: string): Promise<Finding[]> {
+    return this.#find(name).findings ?? []
+  }
+
   prepare(name: string): void {
     // A failure is reported by the trace.
     this.#networks.open(idOf(name, null)).catch(() => undefined)
   }
 
-  trace(name: string, request: TraceRequest): Promise<Trace> {
-    return inSentences(this.#networks.trace(idOf(name, request.checkpoint), request))
+  async stars(name: string): Promise<Star[]> {
+    return this.#find(name).stars ?? []
   }
 
-  continuation(name: string, request: ContinueRequest): Promise<string> {
-    return this.#call<string>('write', name, request)
+  trace(name: string, request: TraceRequest, waiting?: Waiting): Promise<Trace> {
+    return inSentences(this.#networks.trace(idOf(name, request.checkpoint), request, waiting))
+  }
+
+  check(name: string, request: TraceRequest, _: Trace, waiting?: Waiting): Promise<Check> {
+    return inSentences(this.#networks.check(idOf(name, request.checkpoint), request, waiting))
+  }
+
+  continuation(name: string, request: ContinueRequest, waiting?: Waiting): Promise<Written> {
+    return this.#call<Written>('write', name, request, waiting)
+  }
+
+  completions(name: string, request: CompletionsRequest, waiting?: Waiting): Promise<Completion[]> {
+    return this.#call<Completion[]>('complete', name, request, waiting)
+  }
+
+  swaps(name: string, request: SwapsRequest, waiting?: Waiting): Promise<Swaps> {
+    return this.#call<Swaps>('swaps', name, request, waiting)
+  }
+
+  match(request: MatchRequest): Promise<Matching> {
+    return inSentences(this.#networks.engine.match(request))
   }
 
   async study(name: string, request: StudyRequest): Promise<StudyAnswer> {
@@ -65,7 +100,7 @@ export class LocalSource implements Source {
     return { features: known, tracks: features.map(track) }
   }
 
-  arrays(name: string, what: 'gradients' | 'connections', request: object): Promise<ArrayBuffer> {
+  arrays(name: string, what: ArraysAnswer, request: object): Promise<ArrayBuffer> {
     return this.#call<ArrayBuffer>(what, name, request)
   }
 
@@ -82,10 +117,10 @@ export class LocalSource implements Source {
     return () => undefined
   }
 
-  async #call<T>(call: string, name: string, request: object): Promise<T> {
+  async #call<T>(call: string, name: string, request: object, waiting?: Waiting): Promise<T> {
     const { checkpoint = null } = request as { checkpoint?: number | null }
     try {
-      return (await this.#networks.call(call, idOf(name, checkpoint), request)) as T
+      return (await this.#networks.call(call, idOf(name, checkpoint), request, waiting)) as T
     } catch (error) {
       if (error instanceof EngineError && error.code === 'CALL_UNKNOWN') throw notComputed('explore', name)
       throw sentenceOf(error)
@@ -110,8 +145,10 @@ const idOf = (run: string, checkpoint: number | null): NetworkId => ({ run, chec
 
 /** Whether a stored study answers a request: the same study, of the same neuron, with at least the same features. */
 function answers(stored: StudyRequest, request: StudyRequest): boolean {
-  if (stored.study !== request.study || request.study === 'places') return false
-  if (request.study !== 'neuron') return true
+  // The passages of a neuron are part of what is stored about it.
+  const study = request.study === 'passages' ? 'neuron' : request.study
+  if (stored.study !== study || study === 'places') return false
+  if (study !== 'neuron') return true
   return (['layer', 'signal', 'neuron'] as const).every((field) => stored[field] === request[field])
 }
 

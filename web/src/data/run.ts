@@ -5,10 +5,14 @@ export interface Score {
   value: number
   chance: number
   solved: boolean | null
+  /** Which scores are better; older runs do not say it. */
+  better?: 'higher' | 'lower'
   text: string
+  /** The text in each language, if its code is known. */
+  texts?: Record<string, string>
 }
 
-export type RunState = 'created' | 'training' | 'finished' | 'interrupted' | 'failed' | 'unreadable'
+export type RunState = 'starting' | 'created' | 'training' | 'finished' | 'interrupted' | 'failed' | 'unreadable'
 
 /** The unit of a step: a kind of symbol, or a vector of numbers. */
 export type Unit = 'character' | 'byte' | 'word' | 'token' | 'number'
@@ -38,6 +42,8 @@ export interface Summary {
   weights_bytes: number
   /** A text that changes with the weights; null without weights. */
   weights_stamp: string | null
+  /** A text that changes with everything that findings are computed from; null without weights. */
+  findings_stamp: string | null
   steps: number | null
   minutes: number | null
   progress: number | null
@@ -49,6 +55,10 @@ export interface Summary {
   baseline: number | null
   /** The assumptions made when the network was imported, one sentence each. */
   notes: string[]
+  /** Short words that somebody gave the run. */
+  tags: string[]
+  /** The number of views that somebody kept with a star. */
+  stars: number
   updated: number
   example: string
 }
@@ -90,4 +100,6 @@ export interface Run extends Omit<Summary, 'layers'> {
   history: HistoryRecord[]
   samples: { step: number; text: string; temperature: number }[]
   checkpoints: number[]
+  /** The seed of its training; null for an adopted network, missing in live files of earlier versions. */
+  seed?: string | null
 }

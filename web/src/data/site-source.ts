@@ -1,12 +1,30 @@
 // The source of a static site: a list of runs, and one data file for each, which is fetched when its run is opened.
+import type { Matching, MatchRequest } from '../../engine/matching'
 import { text } from '../messages/text'
+import type { Star } from './acts'
 import type { EngineClient } from './engine-client'
+import { inSentences } from './engine-errors'
 import type { Tracks } from './features'
+import type { Finding } from './findings'
 import type { Chain } from './gradients'
 import { LiveFile } from './live-data'
 import { LocalSource } from './local-source'
 import type { Run } from './run'
-import { type ContinueRequest, type RunList, type Source, SourceError, type TraceRequest } from './source'
+import {
+  type ArraysAnswer,
+  type Check,
+  type Completion,
+  type CompletionsRequest,
+  type ContinueRequest,
+  type RunList,
+  type Source,
+  SourceError,
+  type TraceRequest,
+  type Swaps,
+  type SwapsRequest,
+  type Waiting,
+  type Written,
+} from './source'
 import type { StudyAnswer, StudyRequest } from './study'
 import type { Trace } from './trace'
 import type { WeightPaths } from './weight-paths'
@@ -15,6 +33,8 @@ import type { WeightPaths } from './weight-paths'
 export interface SiteIndex extends RunList {
   /** The data file of each run, in the order of `runs`: a container of data/live-data.ts. */
   files: string[]
+  /** The findings of each run; a site of an older version has none. */
+  findings?: Finding[][]
 }
 
 /** Reads the files of a site. Both throw a SourceError if a file cannot be read. */
@@ -36,6 +56,12 @@ export class SiteSource implements Source {
     return (await this.#source(name)).run(name)
   }
 
+  /** Return the findings in the list of runs: the landing page loads no data file for them. */
+  async findings(name: string): Promise<Finding[]> {
+    const { runs, findings } = await this.#loadIndex()
+    return findings?.[runs.findIndex((run) => run.name === name)] ?? []
+  }
+
   prepare(name: string): void {
     // A failure is reported by the request of the run.
     this.#source(name).then(
@@ -44,12 +70,32 @@ export class SiteSource implements Source {
     )
   }
 
-  async trace(name: string, request: TraceRequest): Promise<Trace> {
-    return (await this.#source(name)).trace(name, request)
+  async stars(name: string): Promise<Star[]> {
+    return (await this.#source(name)).stars(name)
   }
 
-  async continuation(name: string, request: ContinueRequest): Promise<string> {
-    return (await this.#source(name)).continuation(name, request)
+  async trace(name: string, request: TraceRequest, waiting?: Waiting): Promise<Trace> {
+    return (await this.#source(name)).trace(name, request, waiting)
+  }
+
+  async check(name: string, request: TraceRequest, trace: Trace, waiting?: Waiting): Promise<Check> {
+    return (await this.#source(name)).check(name, request, trace, waiting)
+  }
+
+  async continuation(name: string, request: ContinueRequest, waiting?: Waiting): Promise<Written> {
+    return (await this.#source(name)).continuation(name, request, waiting)
+  }
+
+  async completions(name: string, request: CompletionsRequest, waiting?: Waiting): Promise<Completion[]> {
+    return (await this.#source(name)).completions(name, request, waiting)
+  }
+
+  async swaps(name: string, request: SwapsRequest, waiting?: Waiting): Promise<Swaps> {
+    return (await this.#source(name)).swaps(name, request, waiting)
+  }
+
+  match(request: MatchRequest): Promise<Matching> {
+    return inSentences(this.engine.match(request))
   }
 
   async study(name: string, request: StudyRequest): Promise<StudyAnswer> {
@@ -60,7 +106,7 @@ export class SiteSource implements Source {
     return (await this.#source(name)).features(name, text, features)
   }
 
-  async arrays(name: string, what: 'gradients' | 'connections', request: object): Promise<ArrayBuffer> {
+  async arrays(name: string, what: ArraysAnswer, request: object): Promise<ArrayBuffer> {
     return (await this.#source(name)).arrays(name, what, request)
   }
 

@@ -15,17 +15,20 @@ export type StudyAnswer =
   | { state: 'unavailable'; command: string }
 
 export interface StudyRequest {
-  study: 'labels' | 'ablation' | 'health' | 'neuron' | 'places'
+  study: 'labels' | 'ablation' | 'health' | 'neuron' | 'passages' | 'distributions' | 'snapshot' | 'places'
   /** Whether to save the answer in the run directory. */
   keep?: boolean
   layer?: string
   signal?: string
   neuron?: number
   features?: string[]
+  /** The symbol of a snapshot, or "#" and the number of a step; empty for the best marker. */
+  at?: string
   text?: string
   first?: number
   last?: number
-  threshold?: number
+  /** Null: the largest one at which a neuron is found. */
+  threshold?: number | null
 }
 
 export type Row = Record<string, number | string | null>
@@ -34,9 +37,13 @@ export type Row = Record<string, number | string | null>
 export function rows(table: Table): Row[] {
   const names = Object.keys(table.columns)
   const count = table.columns[names[0] ?? '']?.length ?? 0
-  return Array.from({ length: count }, (_, k) =>
-    Object.fromEntries(names.map((name) => [name, table.columns[name]![k]!])),
-  )
+  return Array.from({ length: count }, (_, k) => {
+    const row = Object.fromEntries(names.map((name) => [name, table.columns[name]![k]!]))
+    // Titles follow the language of the page (data/localized.ts).
+    const { title } = table.columns
+    if (title) Object.defineProperty(row, 'title', { get: () => title[k], enumerable: true })
+    return row
+  })
 }
 
 export interface Passage {
@@ -63,6 +70,47 @@ export interface AboutNeuron {
   effect: Table
 }
 
+/** The values of one signal, over all neurons of a layer and of each one. */
+export interface Distribution {
+  signal: string
+  /** The ends of the bins, which have one width. */
+  low: number
+  high: number
+  total: number[]
+  /** For each neuron; null where a layer is large. */
+  counts: number[][] | null
+  mean: number | null
+  deviation: number | null
+  smallest: number | null
+  largest: number | null
+  values: number
+  not_finite: number
+}
+
+export interface Distributions {
+  layer: string
+  steps: number
+  signals: Distribution[]
+}
+
+/** A signal of every neuron at one symbol of each sequence, the shortest way to the symbol first. */
+export interface Snapshot {
+  layer: string
+  signal: string
+  at: string
+  markers: { symbol: string; sequences: number }[]
+  /** The number of different sequences with the symbol, of which the first ones are listed, and of those without it. */
+  sequences: number
+  without: number
+  texts: string[]
+  steps: number[]
+  /** For each neuron, a value for each sequence. */
+  values: (number | null)[][]
+}
+
+/** The passages in which a neuron has its largest and smallest values. */
+export type CardPassages = Pick<AboutNeuron, 'characters' | 'most' | 'least'>
+
 export interface Place {
   before: string
   at: string
@@ -76,6 +124,7 @@ export interface Place {
 
 export interface Places {
   neurons: Table
+  misses: Table
   places: Place[]
   runs: number
   needed: number

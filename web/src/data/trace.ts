@@ -13,6 +13,9 @@ export function column({ width, data }: Columns, index: number): Float32Array {
   return Float32Array.from({ length: width ? data.length / width : 0 }, (_, step) => data[step * width + index]!)
 }
 
+/** Before the names of the arrays of the neuron that was requested besides. */
+const DETAIL = 'detail.'
+
 /** One text run through one layer. T steps, N neurons, K predictions a step. */
 export class Trace {
   readonly labels: string[]
@@ -36,6 +39,7 @@ export class Trace {
   /** The code of the engine that computed it: "native", "plain", "browser-native", ...; empty for an empty text. */
   readonly engine: string
   readonly #tensors: Map<string, Tensor>
+  readonly #metadata: Tensors['metadata']
 
   constructor({ metadata, tensors }: Tensors) {
     const tensorOf = (name: string): Tensor => {
@@ -44,6 +48,7 @@ export class Trace {
       return tensor
     }
     this.#tensors = tensors
+    this.#metadata = metadata
     this.labels = JSON.parse(metadata['labels'] ?? '[]')
     this.token = tensorOf('token').data as Int32Array
     this.start = tensorOf('start').data as Uint8Array
@@ -64,12 +69,22 @@ export class Trace {
       : (tensorOf('log_probability').data as Float32Array)
     if (this.labels.length !== this.token.length)
       throw new TraceError(text('TRACE_LABELS_WRONG', { steps: this.token.length, labels: this.labels.length }))
+    // "null": the equations are checked later.
     this.residual = Number(metadata['residual'] ?? NaN)
     this.tolerance = Number(metadata['tolerance'] ?? NaN)
     this.holds = metadata['holds'] === 'true'
     this.step = Number(metadata['step'] ?? 0)
     this.unknown = JSON.parse(metadata['unknown'] ?? '[]')
     this.engine = metadata['engine'] ?? ''
+  }
+
+  /** The neuron of which everything was requested besides, as a trace of one neuron; null if there is none. */
+  get detail(): Trace | null {
+    const own = [...this.#tensors].filter(([name]) => name.startsWith(DETAIL))
+    if (!own.length) return null
+    const ofSteps = [...this.#tensors].filter(([name]) => !name.includes('.'))
+    const renamed = own.map(([name, tensor]): [string, Tensor] => [name.slice(DETAIL.length), tensor])
+    return new Trace({ metadata: this.#metadata, tensors: new Map([...ofSteps, ...renamed]) })
   }
 
   static read(bytes: ArrayBuffer): Trace {

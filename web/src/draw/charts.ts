@@ -3,19 +3,25 @@ import { text } from '../messages/text'
 import type { Chart } from '../model/charts'
 import { estimateAt } from '../model/predictions'
 import { tickText } from '../model/scale'
+import { drawCellBlock } from './cells'
 import { fitText } from './fit-text'
 import { type Band, SANS } from './geometry'
 import type { Scene, Visible } from './scene'
 
 type Pen = CanvasRenderingContext2D
 
-function valueToY(chart: Chart, band: Band): (value: number) => number {
+/** Return the value at a height of a chart. */
+export const valueAt = (chart: Chart, band: Band, y: number): number =>
+  chart.high - ((y - band.y) / band.height) * (chart.high - chart.low)
+
+/** Return the height of values in a chart. */
+export function valueToY(chart: Chart, band: Band): (value: number) => number {
   const span = chart.high - chart.low || 1
   return (value) => band.y + Math.max(-0.03, Math.min(1.03, (chart.high - value) / span)) * band.height
 }
 
-/** Draw a line through the values, broken at missing ones and where a sequence starts. */
-function drawLine(
+/** Draw a line through values, `shift` steps later, broken at missing ones and where a sequence starts. */
+export function drawLine(
   pen: Pen,
   scene: Scene,
   v: Visible,
@@ -113,6 +119,17 @@ function drawFan(pen: Pen, scene: Scene, v: Visible, chart: Chart, toY: (value: 
   }
 }
 
+/** Draw the estimates without the holds: a quiet line under that of the held network. */
+function drawOriginal(pen: Pen, scene: Scene, v: Visible, k: number, toY: (value: number) => number): void {
+  const estimates = scene.original?.header.charts[k]?.estimates
+  if (!estimates) return
+  pen.strokeStyle = scene.palette.theme.mute
+  pen.lineWidth = 1.2
+  pen.setLineDash([2, 2])
+  drawLine(pen, scene, v, estimates.middle, estimates.shift, toY)
+  pen.setLineDash([])
+}
+
 export function drawCharts(pen: Pen, scene: Scene, v: Visible): void {
   const { theme } = scene.palette
   const g = scene.geometry
@@ -129,14 +146,17 @@ export function drawCharts(pen: Pen, scene: Scene, v: Visible): void {
     pen.rect(g.label - 2, band.y - 3, right - g.label + 4, band.height + 6)
     pen.clip()
     pen.lineJoin = 'round'
+    drawOriginal(pen, scene, v, k, toY)
     const estimates = chart.estimates
     if (estimates) {
       pen.fillStyle = theme.accent
       pen.globalAlpha = 0.13
-      if (scene.estimates.readout.quantiles.length > 1) drawBand(pen, scene, v, estimates, toY)
-      pen.globalAlpha = chart.isInput ? 0.5 : 1
+      const isQuiet = chart.isInput && !chart.isPair
+      if (scene.estimates.readout.quantiles.length > 1 && !chart.isPair) drawBand(pen, scene, v, estimates, toY)
+      pen.globalAlpha = isQuiet ? 0.5 : 1
       pen.strokeStyle = theme.accent
-      pen.lineWidth = chart.isInput ? 1 : 1.8
+      // Where two networks agree, the line of A lies on that of B.
+      pen.lineWidth = isQuiet ? 1 : chart.isPair ? 3.2 : 1.8
       drawLine(pen, scene, v, estimates.middle, estimates.shift, toY)
       pen.globalAlpha = 1
     }
@@ -154,6 +174,7 @@ export function drawCharts(pen: Pen, scene: Scene, v: Visible): void {
 function chartLines(scene: Scene, chart: Chart, narrow: boolean): string[] {
   const { header } = scene
   if (narrow) return [chart.name]
+  if (chart.isPair) return [chart.name, 'A', 'B']
   const isForecast = chart.fan.length > 0
   const name = header.scaled && isForecast ? text('HEADER_CHART_SCALED', { name: chart.name }) : chart.name
   if (isForecast) return [name, text('HEADER_CHART_ACTUAL'), text('HEADER_CHART_FORECAST')]
@@ -173,7 +194,9 @@ export function drawChartNames(pen: Pen, scene: Scene): void {
     pen.font = `12px ${SANS}`
     const lines = chartLines(scene, chart, narrow)
     lines.forEach((line, row) => {
-      pen.fillStyle = row === 0 ? palette.theme.ink : palette.theme.mute
+      const { ink, mute, accent } = palette.theme
+      // The key to two lines has their colours.
+      pen.fillStyle = row === 0 || (chart.isPair && row === 1) ? ink : chart.isPair ? accent : mute
       pen.font = `${row === 0 ? 12 : 11}px ${SANS}`
       const y = middle + (row - (lines.length - 1) / 2) * 15
       pen.fillText(fitText(pen, line, g.label - (narrow ? 26 : 42)), 4, y)
@@ -187,29 +210,21 @@ export function drawChartNames(pen: Pen, scene: Scene): void {
   })
 }
 
-let scratch: HTMLCanvasElement | undefined
-
 /** Draw the heat strip: a row of colours for each input number. */
 export function drawHeat(pen: Pen, scene: Scene, v: Visible): void {
   const { heat } = scene.header
   const steps = v.endStep - v.firstStep
   if (!heat || steps <= 0) return
   const { width, data } = heat.columns
-  const image = new ImageData(steps, width)
-  const pixels = new Uint32Array(image.data.buffer)
+  const colours = new Uint32Array(steps * width)
   const { palette } = scene
   for (let k = 0; k < width; k++)
     for (let t = 0; t < steps; t++)
-      pixels[k * steps + t] = palette.rgba[palette.level(heat.scale, data[(v.firstStep + t) * width + k]!)]!
-  scratch ??= document.createElement('canvas')
-  if (scratch.width < steps || scratch.height < width) {
-    scratch.width = Math.max(scratch.width, steps)
-    scratch.height = Math.max(scratch.height, width)
-  }
-  scratch.getContext('2d')?.putImageData(image, 0, 0)
-  pen.imageSmoothingEnabled = false
+      colours[k * steps + t] = palette.rgba[palette.level(heat.scale, data[(v.firstStep + t) * width + k]!)]!
   const { cell, heat: band } = scene.geometry
-  pen.drawImage(scratch, 0, 0, steps, width, v.x(v.firstStep), band.y, steps * cell, band.height)
+  const height = band.height / width
+  const place = { x: v.x(v.firstStep), y: band.y, cell, height, pitch: height }
+  drawCellBlock(pen, { columns: steps, rows: width, colours, ...place, gap: null })
 }
 
 /** Draw the name and the scale of the heat strip, in the column of labels. */

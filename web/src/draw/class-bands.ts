@@ -1,6 +1,7 @@
 // Draws classes over the strips: the predicted one, the target, and the probability of each.
 import { fitText } from './fit-text'
 import { type Band, SANS } from './geometry'
+import type { Header } from './header'
 import type { Scene, Visible } from './scene'
 
 type Pen = CanvasRenderingContext2D
@@ -56,33 +57,50 @@ function drawClassName(
   }
 }
 
+type Classes = NonNullable<Header['classes']>
+
+const correctness = (classes: Classes, t: number): number =>
+  classes.targets[t]! < 0 ? 0 : classes.targets[t] === classes.predicted[t] ? 1 : 2
+
+// Merged steps may begin or end out of sight: only the visible part is drawn.
+const firstMerged = (v: Visible): number => Math.max(0, v.firstStep - 1)
+
+const isJoined = (scene: Scene, classes: Classes): boolean => classes.once || scene.geometry.cell < NARROW_CELL
+
 /** Draw the predicted class of each step on a ground that shows whether it is correct, and the target under it. */
 export function drawClassBands(pen: Pen, scene: Scene, v: Visible): void {
-  const classes = scene.header.classes
-  if (!classes) return
-  const g = scene.geometry
-  const { theme } = scene.palette
-  const joined = classes.once || g.cell < NARROW_CELL
+  const { geometry: g, header, original } = scene
+  if (!header.classes) return
   pen.textBaseline = 'middle'
-  // Merged steps may begin or end out of sight: only the visible part is drawn.
-  const from = Math.max(0, v.firstStep - 1)
-  const correctness = (t: number): number =>
-    classes.targets[t]! < 0 ? 0 : classes.targets[t] === classes.predicted[t] ? 1 : 2
+  drawPredictedClasses(pen, scene, v, header.classes, g.predicted)
+  if (original?.header.classes) drawPredictedClasses(pen, scene, v, original.header.classes, g.original.predicted)
+  if (g.target.height) drawTargets(pen, scene, v, header.classes)
+}
+
+function drawPredictedClasses(pen: Pen, scene: Scene, v: Visible, classes: Classes, band: Band): void {
+  const { theme } = scene.palette
+  const joined = isJoined(scene, classes)
+  const size = Math.min(10.5, band.height - 2)
   const predictionKey = (t: number): number =>
-    classes.predicted[t]! < 0 ? -1 : classes.predicted[t]! * 3 + correctness(t)
-  for (const run of mergeSteps(predictionKey, scene.start, from, v.endStep, joined)) {
+    classes.predicted[t]! < 0 ? -1 : classes.predicted[t]! * 3 + correctness(classes, t)
+  for (const run of mergeSteps(predictionKey, scene.start, firstMerged(v), v.endStep, joined)) {
     if (run.id < 0) continue
     const x = v.x(run.from)
     pen.fillStyle = [theme.chip, theme.right, theme.wrong][run.id % 3]!
-    pen.fillRect(x, g.predicted.y, v.x(run.to) - GAP - x, g.predicted.height)
-    pen.font = `${run.id % 3 === 2 ? 600 : 400} 10.5px ${SANS}`
+    pen.fillRect(x, band.y, v.x(run.to) - GAP - x, band.height)
+    pen.font = `${run.id % 3 === 2 ? 600 : 400} ${size}px ${SANS}`
     pen.fillStyle = run.id % 3 === 2 ? theme.warn : theme.ink
-    drawClassName(pen, scene, v, run, classes.names[Math.floor(run.id / 3)]!, g.predicted, joined)
+    drawClassName(pen, scene, v, run, classes.names[Math.floor(run.id / 3)]!, band, joined)
   }
-  if (!g.target.height) return
+}
+
+function drawTargets(pen: Pen, scene: Scene, v: Visible, classes: Classes): void {
+  const g = scene.geometry
+  const { theme } = scene.palette
+  const joined = isJoined(scene, classes)
   const targetKey = (t: number): number =>
-    classes.targets[t]! < 0 ? -1 : classes.targets[t]! * 3 + (classes.once ? 1 : correctness(t))
-  for (const run of mergeSteps(targetKey, scene.start, from, v.endStep, joined)) {
+    classes.targets[t]! < 0 ? -1 : classes.targets[t]! * 3 + (classes.once ? 1 : correctness(classes, t))
+  for (const run of mergeSteps(targetKey, scene.start, firstMerged(v), v.endStep, joined)) {
     if (run.id < 0) continue
     const wrong = run.id % 3 === 2
     pen.font = `${wrong || classes.once ? 600 : 400} 10.5px ${SANS}`
@@ -95,7 +113,13 @@ export function drawClassBands(pen: Pen, scene: Scene, v: Visible): void {
 
 /** Draw the probabilities of the classes, stacked in the order of the classes. */
 export function drawClassProbabilities(pen: Pen, scene: Scene, v: Visible): void {
-  const { probabilities: shares, classes } = scene.header
+  const { geometry: g, header, original } = scene
+  drawShares(pen, scene, v, header, g.predictions)
+  if (original) drawShares(pen, scene, v, original.header, g.original.predictions)
+}
+
+function drawShares(pen: Pen, scene: Scene, v: Visible, header: Header, band: Band): void {
+  const { probabilities: shares, classes } = header
   if (!shares || !classes) return
   const g = scene.geometry
   const { theme } = scene.palette
@@ -104,12 +128,12 @@ export function drawClassProbabilities(pen: Pen, scene: Scene, v: Visible): void
   for (let t = v.firstStep; t < v.endStep; t++) {
     if (Number.isNaN(shares[t * count]!)) {
       pen.fillStyle = theme.line
-      pen.fillRect(v.x(t), g.predictions.y + g.predictions.height - 2, width, 2)
+      pen.fillRect(v.x(t), band.y + band.height - 2, width, 2)
       continue
     }
-    let base = g.predictions.y + g.predictions.height
+    let base = band.y + band.height
     for (let k = 0; k < count; k++) {
-      const height = shares[t * count + k]! * g.predictions.height
+      const height = shares[t * count + k]! * band.height
       pen.fillStyle = theme.classes[k] ?? theme.barQuiet
       pen.fillRect(v.x(t), base - height, width, height)
       base -= height
@@ -117,7 +141,7 @@ export function drawClassProbabilities(pen: Pen, scene: Scene, v: Visible): void
   }
   pen.fillStyle = theme.paper
   pen.globalAlpha = 0.8
-  pen.fillRect(v.x(v.firstStep), g.predictions.y + g.predictions.height / 2, v.x(v.endStep) - v.x(v.firstStep), 1)
+  pen.fillRect(v.x(v.firstStep), band.y + band.height / 2, v.x(v.endStep) - v.x(v.firstStep), 1)
   pen.globalAlpha = 1
 }
 

@@ -1,9 +1,12 @@
 // The layout of the canvas of the strips, in CSS pixels: label column, ruler, predictions, surprise, one row per strip.
+import { FIT_ZOOM } from '../data/view'
 import { cellWidth, type Measure } from '../model/characters'
 
-export const MONO = 'ui-monospace, "SF Mono", "DejaVu Sans Mono", Menlo, Consolas, "Noto Sans Mono CJK SC", monospace'
+export const MONO =
+  'ui-monospace, "SF Mono", "DejaVu Sans Mono", Menlo, Consolas, "Noto Sans Mono CJK SC", "PingFang SC", "Microsoft YaHei", monospace'
 
-export const SANS = 'system-ui, -apple-system, "Segoe UI", "Noto Sans", "Noto Sans CJK SC", sans-serif'
+export const SANS =
+  'system-ui, -apple-system, "Segoe UI", "Noto Sans", "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", sans-serif'
 
 interface ZoomLevel {
   minCell: number
@@ -42,8 +45,12 @@ export interface Geometry {
   target: Band
   predictions: Band
   surprise: Band
+  /** The same without the holds, each under its part; their heights are 0 if nothing is held. */
+  original: { predicted: Band; predictions: Band; surprise: Band }
   /** The chosen feature. */
   track: Band
+  /** The branches of the text, below each other. */
+  branches: Band[]
   /** The place of the chips in the column of labels. */
   chip: { x: number; width: number } | null
   header: number
@@ -51,6 +58,8 @@ export interface Geometry {
   strip: number
   curve: number
   pitch: number
+  /** The parts of a strip, y from its top: the values; if signals are held, the difference and the lower part. */
+  bands: { values: Band; difference: Band; lower: Band }
 }
 
 /** The parts of the header over the strips. */
@@ -87,7 +96,11 @@ export interface Extras {
   /** Whether chips are shown in the column of labels, and the width of the notes beside them. */
   chips: boolean
   note: number
+  /** The number of branches. */
+  branches?: number
   header?: HeaderParts
+  /** Whether the strips show the values without the holds besides. */
+  split?: boolean
   /** Width that is visible without scrolling. */
   width?: number
 }
@@ -96,6 +109,11 @@ export const PLAIN: Extras = { track: false, chips: false, note: 0 }
 
 const NUMBER_WIDTH = 36
 
+/** Heights of the text and of the strip of a branch. */
+export const BRANCH_TEXT_HEIGHT = 20
+export const BRANCH_STRIP_HEIGHT = 14
+const BRANCH_HEIGHT = BRANCH_TEXT_HEIGHT + BRANCH_STRIP_HEIGHT
+
 const MIN_CHIP_WIDTH = 16
 
 const SLANT_HEIGHT = 0.87 // height of a slanted word as a share of its length: sin 60°
@@ -103,6 +121,19 @@ const SLANT_HEIGHT = 0.87 // height of a slanted word as a share of its length: 
 const MAX_WORDS_HEIGHT = 96
 
 const MAX_WORD_WIDTH = 104
+
+/** Limits of a column, and the height of a strip without characters, where the whole text is in sight. */
+const MAX_FITTED_CELL = 30
+const MIN_FITTED_CELL = 0.001
+const FITTED_STRIP = 13
+
+/** Heights of the header with the predictions without the holds, and those without them. */
+const SPLIT_HEIGHTS = { predicted: 18, predictions: 28, surprise: 8 }
+const WHOLE_HEIGHTS = { predicted: 20, predictions: 38, surprise: 12 }
+const ORIGINAL_HEIGHTS = { predicted: 12, predictions: 14, surprise: 5 }
+
+/** The share of a split strip that the values take. */
+const VALUES_SHARE = 0.6
 
 const NUMBER_CELL_WIDTHS = [2, 3, 5, 17, 25]
 
@@ -145,6 +176,21 @@ function columnLayout(
   return { cell, slanted: true, height: Math.min(MAX_WORDS_HEIGHT, Math.ceil(widest * SLANT_HEIGHT) + 22) }
 }
 
+/** Lay out the columns so that all steps are in sight: whole pixels if there are enough, else several steps a pixel. */
+function fittedLayout(labels: string[], measure: Measure, extras: Extras): ColumnLayout & ZoomLevel {
+  const parts = extras.header ?? SYMBOL_HEADER
+  const share = (extras.width ?? Infinity) / Math.max(1, labels.length + parts.ahead)
+  const cell = share >= 1 ? Math.floor(Math.min(share, MAX_FITTED_CELL)) : Math.max(share, MIN_FITTED_CELL)
+  // The largest characters that fit into the columns.
+  const fits = ({ font }: ZoomLevel): boolean =>
+    font > 0 &&
+    parts.text === 'characters' &&
+    cellWidth(labels, 1, (text) => (measure(text) * (font + 1.5)) / 100) <= cell
+  const level = ZOOM_LEVELS.findLast(fits)
+  if (level) return { ...level, cell, slanted: false, height: Math.ceil(level.font) + 12 }
+  return { minCell: 0, strip: FITTED_STRIP, font: 0, cell, slanted: false, height: 0 }
+}
+
 export function geometry(
   zoom: number,
   labels: string[],
@@ -153,9 +199,10 @@ export function geometry(
   measure: Measure,
   extras = PLAIN,
 ): Geometry {
-  const { minCell: least, strip, font } = ZOOM_LEVELS[zoom] ?? ZOOM_LEVELS[3]!
   const parts = extras.header ?? SYMBOL_HEADER
-  const { cell, slanted, height } = columnLayout(zoom, labels, font, least, measure, extras)
+  const fitted = zoom === FIT_ZOOM ? fittedLayout(labels, measure, extras) : null
+  const { minCell, strip, font } = fitted ?? ZOOM_LEVELS[zoom] ?? ZOOM_LEVELS[3]!
+  const { cell, slanted, height } = fitted ?? columnLayout(zoom, labels, font, minCell, measure, extras)
   const ruler = { y: 15, height }
   let y = ruler.y + ruler.height
   const band = (height: number, gap = 4): Band => {
@@ -165,11 +212,19 @@ export function geometry(
   }
   const charts = parts.charts.map((height) => band(height, 8))
   const heat = band(parts.heat, 8)
-  const predicted = band(parts.classes ? 20 : 0, 6)
+  const split = extras.split ?? false
+  const heights = split ? SPLIT_HEIGHTS : WHOLE_HEIGHTS
+  const original = (part: keyof typeof ORIGINAL_HEIGHTS, isThere: boolean): Band =>
+    band(split && isThere ? ORIGINAL_HEIGHTS[part] : 0, 1)
+  const predicted = band(parts.classes ? heights.predicted : 0, 6)
+  const originalPredicted = original('predicted', parts.classes !== null)
   const target = band(parts.classes && parts.hasTargets ? 18 : 0, 2)
-  const predictions = band(parts.predictions ? 38 : 0)
-  const surprise = band(parts.surprise ? 12 : 0)
+  const predictions = band(parts.predictions ? heights.predictions : 0)
+  const originalPredictions = original('predictions', parts.predictions)
+  const surprise = band(parts.surprise ? heights.surprise : 0)
+  const originalSurprise = original('surprise', parts.surprise)
   const track = band(extras.track ? 22 : 0, 6)
+  const branches = Array.from({ length: extras.branches ?? 0 }, () => band(BRANCH_HEIGHT, 6))
   const chipRoom = labelWidth - NUMBER_WIDTH - 10 - extras.note
   const tall = curve ? Math.max(strip, 18) : strip
   return {
@@ -184,12 +239,28 @@ export function geometry(
     target,
     predictions,
     surprise,
+    original: { predicted: originalPredicted, predictions: originalPredictions, surprise: originalSurprise },
     track,
+    branches,
     chip: extras.chips && chipRoom >= MIN_CHIP_WIDTH && strip >= 8 ? { x: NUMBER_WIDTH, width: chipRoom } : null,
-    header: track.y + track.height + 8,
+    header: y + 8,
     strip: tall,
     curve,
     pitch: tall + (curve ? curve + 18 : strip > 6 ? 2 : 1),
+    bands: stripBands(tall, split),
+  }
+}
+
+/** Divide a strip into its values, the difference and the lower part. */
+function stripBands(strip: number, split: boolean): Geometry['bands'] {
+  const none = { y: strip, height: 0 }
+  if (!split) return { values: { y: 0, height: strip }, difference: none, lower: none }
+  const values = Math.max(1, Math.round(strip * VALUES_SHARE))
+  const difference = strip >= 13 ? 2 : strip >= 8 ? 1 : 0
+  return {
+    values: { y: 0, height: values },
+    difference: { y: values, height: difference },
+    lower: { y: values + difference, height: strip - values - difference },
   }
 }
 
@@ -216,6 +287,10 @@ export type Spot =
   | { part: 'predictions' | 'surprise' | 'ruler' | 'track' | 'predicted' | 'target'; step: number }
   | { part: 'chart'; chart: number; step: number }
   | { part: 'heat'; share: number; step: number }
+
+/** Return the row of a spot on the label or the chip of a neuron; null for any other. */
+export const labelRow = (spot: Spot | null): number | null =>
+  spot?.part === 'label' || spot?.part === 'chip' ? spot.row : null
 
 /** Return what lies under a point of the scrolled canvas. */
 export function spotAt(

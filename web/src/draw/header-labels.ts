@@ -38,7 +38,8 @@ export function drawHeaderLabels(pen: CanvasRenderingContext2D, scene: Scene): v
   const narrow = g.label < 100
   const middle = (band: Band): number => band.y + band.height / 2
   const write = (code: Code, y: number): void => pen.fillText(text(code), 4, y)
-  if (g.ruler.height)
+  if (scene.editable) write(rulerCode(reverse, narrow, 'step'), 8)
+  else if (g.ruler.height)
     write(rulerCode(reverse, narrow, 'text'), g.slanted ? g.ruler.y + g.ruler.height - 10 : middle(g.ruler))
   else if (g.font || header.parts.text === 'none') write(rulerCode(reverse, narrow, 'step'), 8)
   drawChartNames(pen, scene)
@@ -52,6 +53,14 @@ export function drawHeaderLabels(pen: CanvasRenderingContext2D, scene: Scene): v
     write(predictionsCode(header, narrow), middle(g.predictions))
   pen.font = `12px ${SANS}`
   pen.fillStyle = theme.mute
+  const { predicted, predictions, surprise } = g.original
+  const before = [predicted, predictions, surprise].filter((band) => band.height >= 10)
+  pen.font = `11px ${SANS}`
+  const name = scene.original?.name ?? null
+  const code = narrow ? 'HEADER_ORIGINAL_NARROW' : 'HEADER_ORIGINAL'
+  for (const band of before)
+    pen.fillText(fitText(pen, name === null ? text(code) : text('HEADER_SET', { name }), g.label - 8), 4, middle(band))
+  pen.font = `12px ${SANS}`
   if (g.surprise.height) write(narrow ? 'HEADER_SURPRISE_NARROW' : 'HEADER_SURPRISE', middle(g.surprise))
   if (!g.track.height) return
   pen.fillStyle = theme.accent

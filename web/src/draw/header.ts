@@ -1,7 +1,7 @@
 // The header over the strips: its parts follow from what the network reads and predicts.
 import type { Run } from '../data/run'
 import type { Columns, Trace } from '../data/trace'
-import { type Chart, makeCharts } from '../model/charts'
+import { type Chart, makeCharts, pairChart } from '../model/charts'
 import { inWords } from '../model/descriptions'
 import { type ClassPredictions, classPredictions, classProbabilities } from '../model/predictions'
 import { chooseScale, type Scale } from '../model/scale'
@@ -31,6 +31,8 @@ const OUTPUT_CURVE_HEIGHT = 70 // of an estimate that is no forecast
 const MARKS_HEIGHT = 18
 const MAX_HEAT_HEIGHT = 130
 const MAX_HEAT_ROW_HEIGHT = 9
+
+const PAIR_HEIGHT = 52
 
 type HeaderRun = Pick<Run, 'unit' | 'readout' | 'vocabulary' | 'task'>
 
@@ -87,5 +89,24 @@ export function headerOf(about: HeaderRun, trace: Trace): Header {
     silent: classes !== null && classes.predicted.some((id, t) => id < 0 && t + 1 < trace.steps),
     scaled: isScaled(about),
     omittedOutputs: drawn.omittedOutputs,
+  }
+}
+
+/** The losses of two networks over the steps. */
+export interface PairLosses {
+  name: string
+  a: Float32Array
+  b: Float32Array
+}
+
+/** Return the header of a trace, with two lines in place of the surprise if there are the losses of two networks. */
+export function comparedHeader(about: HeaderRun, trace: Trace, losses: PairLosses | null): Header {
+  const header = headerOf(about, trace)
+  if (!losses) return header
+  const { parts, charts } = header
+  return {
+    ...header,
+    charts: [...charts, pairChart(losses.name, losses.a, losses.b)],
+    parts: { ...parts, charts: [...parts.charts, PAIR_HEIGHT], surprise: false },
   }
 }

@@ -96,6 +96,15 @@ export function drawRangeMark(pen: CanvasRenderingContext2D, scene: Scene, row: 
   pen.fillRect(0, y, 3, scene.geometry.strip)
 }
 
+/** Draw a line over each row with which a group of neurons begins. */
+export function drawGroups(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, view: Window): void {
+  const { geometry: g, rows } = scene
+  pen.fillStyle = scene.palette.theme.ink
+  const height = Math.max(1, g.pitch - g.strip - g.curve)
+  for (let row = v.firstRow; row < v.endRow; row++)
+    if (rows[row]!.begins) pen.fillRect(0, v.y(row) - height, view.width, height)
+}
+
 /** Draw a frame around the cells at which a signal is held. */
 export function drawHeld(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
   const { geometry: g, rows, labels } = scene
@@ -104,6 +113,6 @@ export function drawHeld(pen: CanvasRenderingContext2D, scene: Scene, v: Visible
   for (let row = v.firstRow; row < v.endRow; row++)
     for (const { first, last } of rows[row]!.held ?? []) {
       const [from, to] = [v.x(first), v.x(Math.min(last + 1, labels.length))]
-      if (first < labels.length) pen.strokeRect(from, v.y(row) + 1, to - from - 2, g.strip - 2)
+      if (first < labels.length) pen.strokeRect(from, v.y(row) + 1, to - from - 2, g.bands.values.height - 2)
     }
 }

@@ -1,4 +1,5 @@
 // Colours: red - paper - blue for quantities with two sides, paper - blue for gates; themes for light and dark.
+// A second palette has the sign in its lightness.
 import { position, type Scale } from '../model/scale'
 
 export type Rgb = readonly [number, number, number]
@@ -75,6 +76,18 @@ export const DARK: Theme = {
   positive: [64, 134, 219],
 }
 
+/** The ends of the second palette: what is far from the paper is positive, what is near to it negative. */
+const LIGHTNESS: Record<'light' | 'dark', Pick<Theme, 'middle' | 'negative' | 'positive'>> = {
+  light: { negative: [255, 233, 208], middle: [170, 168, 172], positive: [14, 40, 88] },
+  dark: { negative: [58, 14, 8], middle: [104, 106, 112], positive: [206, 230, 255] },
+}
+
+/** Return a theme whose colours differ in lightness from the lowest to the highest value, also in grey. */
+export const lightnessSigned = (theme: Theme): Theme => ({
+  ...theme,
+  ...LIGHTNESS[theme.dark ? 'dark' : 'light'],
+})
+
 const mix = (a: Rgb, b: Rgb, t: number): Rgb => [
   Math.round(a[0] + (b[0] - a[0]) * t),
   Math.round(a[1] + (b[1] - a[1]) * t),
@@ -89,7 +102,39 @@ export function colourAt(theme: Theme, position: number): Rgb {
 
 export const css = (rgb: Rgb): string => `rgb(${rgb.join(',')})`
 
-const luminance = ([r, g, b]: Rgb): number => 0.2126 * r + 0.7152 * g + 0.0722 * b
+/** Return the relative luminance of a colour, 0 to 1 (WCAG 2.2). */
+function luminance(rgb: Rgb): number {
+  const [r, g, b] = rgb.map((channel) => {
+    const share = channel / 255
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4
+  }) as [number, number, number]
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b
+}
+
+/** Return the contrast of two colours, 1 to 21 (WCAG 2.2). */
+function contrast(a: Rgb, b: Rgb): number {
+  const [low, high] = [luminance(a), luminance(b)].sort((first, second) => first - second) as [number, number]
+  return (high + 0.05) / (low + 0.05)
+}
+
+const MIN_CONTRAST = 4.5
+/** Letters on cells: the quiet ones where they can be read, black or white elsewhere. */
+const QUIET_LETTERS: readonly Rgb[] = [
+  [58, 63, 69],
+  [201, 204, 209],
+]
+const STRONG_LETTERS: readonly Rgb[] = [
+  [0, 0, 0],
+  [255, 255, 255],
+]
+
+/** Return the colour of letters on a ground. */
+function letterColour(ground: Rgb): Rgb {
+  const quiet = QUIET_LETTERS.find((colour) => contrast(colour, ground) >= MIN_CONTRAST)
+  if (quiet) return quiet
+  const [black, white] = STRONG_LETTERS as [Rgb, Rgb]
+  return contrast(white, ground) >= MIN_CONTRAST ? white : black
+}
 
 /** The level of "no data"; levels 1 to 255 are colours. */
 export const NONE = 0
@@ -100,15 +145,21 @@ const LEVELS = 255
 export class Palette {
   /** RGBA as little-endian 32-bit numbers; entry 0 is transparent. */
   readonly rgba = new Uint32Array(LEVELS + 1)
-  /** 1 if letters on that colour must be light. */
-  readonly light = new Uint8Array(LEVELS + 1)
+  /** The colour of letters on that colour. */
+  readonly letters: string[] = ['']
 
   constructor(readonly theme: Theme) {
     for (let level = 1; level <= LEVELS; level++) {
       const rgb = colourAt(theme, (level - 1) / ((LEVELS - 1) / 2) - 1)
       this.rgba[level] = ((255 << 24) | (rgb[2] << 16) | (rgb[1] << 8) | rgb[0]) >>> 0
-      this.light[level] = theme.dark ? Number(luminance(rgb) > 60) : Number(luminance(rgb) < 150)
+      this.letters.push(css(letterColour(rgb)))
     }
+  }
+
+  /** Return the colour of a level as CSS. */
+  fill(level: number): string {
+    const rgba = this.rgba[level]!
+    return css([rgba & 255, (rgba >> 8) & 255, (rgba >> 16) & 255])
   }
 
   /** Return the level of a value on a scale; NONE for NaN. */

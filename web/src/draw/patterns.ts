@@ -1,4 +1,7 @@
 // Patterns over cells: hatched for clipped values, dotted for missing ones.
+import { isVector } from './cells'
+
+const TILE = 5
 
 const tiles: { hatch?: HTMLCanvasElement; none?: HTMLCanvasElement } = {}
 
@@ -7,10 +10,11 @@ function makePattern(
   draw: (tile: CanvasRenderingContext2D) => void,
   name: 'hatch' | 'none',
 ): CanvasPattern | null {
+  if (isVector(pen)) return pen.makeTile(TILE, draw)
   let tile = tiles[name]
   if (!tile) {
     tile = document.createElement('canvas')
-    tile.width = tile.height = 5
+    tile.width = tile.height = TILE
     const small = tile.getContext('2d')
     if (small) draw(small)
     tiles[name] = tile
@@ -23,7 +27,7 @@ export function hatchPattern(pen: CanvasRenderingContext2D): CanvasPattern | nul
     pen,
     (tile) => {
       tile.fillStyle = 'rgba(255,255,255,0.55)'
-      for (let k = 0; k < 5; k++) tile.fillRect(k, k, 1, 1)
+      for (let k = 0; k < TILE; k++) tile.fillRect(k, k, 1, 1)
     },
     'hatch',
   )

@@ -4,6 +4,9 @@ import { type Geometry, MONO, SANS } from './geometry'
 import { drawChip, drawRangeMark } from './overlays'
 import type { Scene, Visible, Window } from './scene'
 
+/** Between a label and its note, which is left out where there is less room, as on a phone. */
+const MIN_GAP = 6
+
 export function drawRowLabels(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, view: Window): void {
   const { geometry: g } = scene
   const { theme } = scene.palette
@@ -12,22 +15,33 @@ export function drawRowLabels(pen: CanvasRenderingContext2D, scene: Scene, v: Vi
   if (g.pitch < 8) return drawFewLabels(pen, scene, v)
   pen.textBaseline = 'middle'
   for (let row = v.firstRow; row < v.endRow; row++) {
-    const { label, note } = scene.rows[row]!
+    const { label, note, joined } = scene.rows[row]!
     const y = v.y(row) + g.strip / 2
+    if (joined) {
+      pen.fillStyle = theme.line
+      pen.fillRect(6, v.y(row) + g.strip, g.label - 12, 1)
+    }
     drawRangeMark(pen, scene, scene.rows[row]!, v.y(row))
     drawChip(pen, scene, scene.rows[row]!, y)
     const small = g.pitch < 13
     pen.textAlign = 'left'
-    const marked = row === scene.selected || row === scene.cursor.row || scene.rows[row]!.inRange
-    pen.fillStyle = marked ? theme.accent : theme.ink
+    const marked =
+      row === scene.selected || row === scene.cursor.row || scene.rows[row]!.inRange || scene.rows[row]!.collected
+    pen.fillStyle = marked ? theme.accent : joined ? theme.mute : theme.ink
     pen.font = `${row === scene.selected ? 600 : 400} ${small ? 9 : 12}px ${g.curve ? SANS : MONO}`
+    if (scene.rows[row]!.collected) pen.fillRect(6, Math.round(y) + (small ? 4 : 7), pen.measureText(label).width, 1.5)
+    if (scene.rows[row]!.heading) {
+      pen.fillText(label, 6, y)
+      continue
+    }
     pen.fillText(label, 6, y, g.chip ? g.chip.x - 8 : g.label - 14)
+    const labelEnd = 6 + pen.measureText(label).width
     pen.fillStyle = theme.mute
     pen.font = `${small ? 8.5 : 11}px ${SANS}`
     if (g.curve) {
       pen.fillText(note, 4, y + 16, g.label - 44)
       drawScaleEnds(pen, scene.rows[row]!.scale, g, v.y(row))
-    } else {
+    } else if (labelEnd + MIN_GAP + pen.measureText(note).width <= g.label - 10) {
       pen.textAlign = 'right'
       pen.fillText(note, g.label - 10, y)
     }

@@ -20,19 +20,26 @@ export function drawRuler(pen: CanvasRenderingContext2D, scene: Scene, v: Visibl
   }
   if (!g.ruler.height) return
   if (scene.header.parts.text === 'words') return drawWords(pen, scene, v)
+  drawText(pen, scene, v)
+}
+
+/** Draw the characters of the text over their columns, and behind them in grey what the network wrote. */
+function drawText(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
+  const { geometry: g, ruler, ghost, selection } = scene
+  const { theme } = scene.palette
+  if (selection) {
+    pen.fillStyle = theme.chipFull
+    pen.fillRect(v.x(selection.first) - 1, g.ruler.y, (selection.last - selection.first + 1) * g.cell, g.ruler.height)
+  }
   const y = g.ruler.y + g.ruler.height / 2
-  for (let t = v.firstStep; t < v.endStep; t++) {
-    const unknown = scene.unknown[t] === 1
-    drawGlyph(
-      pen,
-      scene.labels[t]!,
-      v.x(t) + (g.cell - 1) / 2,
-      y,
-      g.font + 1.5,
-      g.cell,
-      unknown ? theme.warn : theme.ink,
-      600,
-    )
+  const end = Math.min(ruler.length + (ghost?.labels.length ?? 0), v.endColumn)
+  for (let t = v.firstStep; t < end; t++) {
+    const isGhost = t >= ruler.length
+    // The symbols of a text that is still being read are not looked up yet.
+    const unknown = !isGhost && ruler === scene.labels && scene.unknown[t] === 1
+    const label = (isGhost ? ghost?.labels[t - ruler.length] : ruler[t]) ?? ''
+    const ink = isGhost ? theme.mute : unknown ? theme.warn : theme.ink
+    drawGlyph(pen, label, v.x(t) + (g.cell - 1) / 2, y, g.font + 1.5, g.cell, ink, isGhost ? 400 : 600)
     if (!unknown) continue
     pen.fillStyle = theme.warn
     for (let x = 1; x < g.cell - 2; x += 3) pen.fillRect(v.x(t) + x, g.ruler.y + g.ruler.height - 2, 2, 1.5)
@@ -50,8 +57,12 @@ export function drawWords(pen: CanvasRenderingContext2D, scene: Scene, v: Visibl
   const bottom = g.ruler.y + g.ruler.height
   const room = g.slanted ? (g.ruler.height - 12) / Math.sin(-SLANT_ANGLE) : g.cell - 6
   // A slanted word may lean into sight from the left.
-  for (let t = Math.max(0, v.firstStep - (g.slanted ? 3 : 0)); t < v.endStep; t++) {
-    const { text, quiet } = glyph(scene.labels[t]!)
+  const words = [...scene.labels, ...(scene.ghost?.labels ?? [])]
+  const end = Math.min(words.length, v.endColumn)
+  for (let t = Math.max(0, v.firstStep - (g.slanted ? 3 : 0)); t < end; t++) {
+    const isGhost = t >= scene.labels.length
+    const { text, quiet: isSign } = glyph(words[t]!)
+    const quiet = isSign || isGhost
     const unknown = scene.unknown[t] === 1
     const atCursor = scene.cursor.step === t
     pen.font = `${quiet ? 400 : 600} ${size}px ${SANS}`

@@ -1,5 +1,6 @@
 // Characters are drawn once and then copied, because a frame has thousands of them.
 import { glyph } from '../model/characters'
+import { isVector } from './cells'
 import { MONO } from './geometry'
 
 const MAX_SPRITES = 5000
@@ -38,16 +39,38 @@ export function drawGlyph(
 }
 
 export class Sprites {
-  readonly #sprites = new Map<string, HTMLCanvasElement>()
-  #key = ''
+  /** Ink -> label -> its sprite. */
+  readonly #sprites = new Map<string, Map<string, HTMLCanvasElement>>()
+  #count = 0
+  #sizes: readonly number[] = []
+
+  /** Draw a character centred in a cell of `width` x `height`. */
+  draw(
+    pen: CanvasRenderingContext2D,
+    label: string,
+    ink: string,
+    size: number,
+    x: number,
+    y: number,
+    width: number,
+    height: number,
+    ratio: number,
+  ): void {
+    if (isVector(pen)) drawGlyph(pen, label, x + width / 2, y + height / 2, size, width, ink)
+    else pen.drawImage(this.get(label, ink, size, width, height, ratio), x, y, width, height)
+  }
 
   /** Return a character centred in a cell of `width` x `height`, to be copied with drawImage. */
   get(label: string, ink: string, size: number, width: number, height: number, ratio: number): HTMLCanvasElement {
-    const key = `${size} ${width} ${height} ${ratio}`
-    if (key !== this.#key || this.#sprites.size > MAX_SPRITES) this.#sprites.clear()
-    this.#key = key
-    const name = ink + label
-    let sprite = this.#sprites.get(name)
+    const [s, w, h, r] = this.#sizes
+    if (s !== size || w !== width || h !== height || r !== ratio || this.#count > MAX_SPRITES) {
+      this.#sprites.clear()
+      this.#count = 0
+      this.#sizes = [size, width, height, ratio]
+    }
+    let ofInk = this.#sprites.get(ink)
+    if (!ofInk) this.#sprites.set(ink, (ofInk = new Map()))
+    let sprite = ofInk.get(label)
     if (!sprite) {
       sprite = document.createElement('canvas')
       sprite.width = Math.ceil(width * ratio)
@@ -57,7 +80,8 @@ export class Sprites {
         pen.scale(ratio, ratio)
         drawGlyph(pen, label, width / 2, height / 2, size, width, ink)
       }
-      this.#sprites.set(name, sprite)
+      ofInk.set(label, sprite)
+      this.#count++
     }
     return sprite
   }

@@ -1,51 +1,92 @@
 // Draws the strips on one canvas: only what is in sight, one lookup per cell.
-import { clipped, position } from '../model/scale'
-import { drawCharts, drawHeat } from './charts'
+import { clipped, position, type Scale } from '../model/scale'
+import { drawCellBlock } from './cells'
+import { drawCharts, drawHeat, drawLine } from './charts'
 import { drawClassProbabilities, drawClassBands } from './class-bands'
+import type { Band } from './geometry'
+import { drawBranches, drawGhostBars, drawGhostCells } from './ghost'
 import { drawHeaderLabels } from './header-labels'
-import { drawHeld, drawRangeBand, drawRangeEdges, drawTrack } from './overlays'
+import { drawGroups, drawHeld, drawRangeBand, drawRangeEdges, drawTrack } from './overlays'
 import { NONE } from './palette'
 import { hatchPattern, noDataPattern } from './patterns'
-import { drawPredictionBars } from './prediction-bars'
+import { pixelMeans } from './pixel-means'
+import { drawMeanSurprise, drawPredictionBars } from './prediction-bars'
 import { drawRowLabels } from './row-labels'
 import { drawRuler } from './ruler'
-import { type Scene, type Visible, visibleCells, type Window } from './scene'
+import { placeWindow, type Row, type Scene, type Visible, visibleCells, type Window } from './scene'
 
-let scratch: HTMLCanvasElement | undefined
+/** One of the parts that strips consist of: where it lies, its values and their scale. */
+interface Part {
+  band: Band
+  values: (row: Row) => Float32Array
+  scale: (row: Row) => Scale
+}
 
-function drawCells(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
-  const columns = v.endStep - v.firstStep
+const NO_VALUES = new Float32Array()
+
+/** Return the parts of the strips: the values, and if signals are held the difference and the lower part. */
+function partsOf({ geometry: { bands }, original }: Scene): Part[] {
+  const values: Part = { band: bands.values, values: (row) => row.values, scale: (row) => row.scale }
+  if (!original) return [values]
+  const difference = (band: Band): Part => ({
+    band,
+    values: (row) => row.difference ?? NO_VALUES,
+    scale: (row) => row.differences ?? original.differences,
+  })
+  const before: Part = { band: bands.lower, values: (row) => row.original ?? NO_VALUES, scale: (row) => row.scale }
+  const lower = original.lower === 'original' ? before : difference(bands.lower)
+  return [values, difference(bands.difference), lower].filter(({ band }) => band.height > 0)
+}
+
+function drawCells(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, part: Part): void {
+  const g = scene.geometry
+  // Several steps a pixel: their mean is drawn.
+  const pixels = g.cell < 1 ? Math.round(scene.labels.length * g.cell) : null
+  const [from, columns] = pixels === null ? [v.firstStep, v.endStep - v.firstStep] : [0, pixels]
   const rows = v.endRow - v.firstRow
   if (columns <= 0 || rows <= 0) return
-  const image = new ImageData(columns, rows)
-  const pixels = new Uint32Array(image.data.buffer)
+  const colours = new Uint32Array(columns * rows)
   const { palette } = scene
   for (let r = 0; r < rows; r++) {
-    const { values, scale } = scene.rows[v.firstRow + r]!
+    const row = scene.rows[v.firstRow + r]!
+    const [values, scale] = [part.values(row), part.scale(row)]
+    const drawn = pixels === null ? values : pixelMeans(values, pixels)
     for (let c = 0; c < columns; c++)
-      pixels[r * columns + c] = palette.rgba[palette.level(scale, values[v.firstStep + c]!)]!
+      colours[r * columns + c] = palette.rgba[palette.level(scale, drawn[from + c] ?? NaN)]!
   }
-  const canvas = (scratch ??= document.createElement('canvas'))
-  if (canvas.width < columns || canvas.height < rows) {
-    canvas.width = Math.max(canvas.width, columns)
-    canvas.height = Math.max(canvas.height, rows)
-  }
-  canvas.getContext('2d')?.putImageData(image, 0, 0)
-  const g = scene.geometry
-  pen.imageSmoothingEnabled = false
-  for (let r = 0; r < rows; r++)
-    pen.drawImage(canvas, 0, r, columns, 1, v.x(v.firstStep), v.y(v.firstRow + r), columns * g.cell, g.strip)
+  drawCellBlock(pen, {
+    columns,
+    rows,
+    colours,
+    x: v.x(from),
+    y: v.y(v.firstRow) + part.band.y,
+    cell: pixels === null ? g.cell : 1,
+    height: part.band.height,
+    pitch: g.pitch,
+    gap: g.cell > 6 ? palette.theme.paper : null,
+  })
+}
+
+/** Rounding takes a value beyond its bound by less than this share of its scale. */
+const ROUNDING = 1e-5
+
+/** Whether a value lies beyond its scale. Only a hold takes one beyond the bounds of a signal. */
+function isBeyond(scale: Scale, value: number): boolean {
+  if (!clipped(scale, value)) return false
+  const margin = scale.open ? 0 : ROUNDING * (scale.high - scale.low)
+  return value > scale.high + margin || value < scale.low - margin
 }
 
 /** Hatch clipped values and dot missing ones; neighbours are filled together. */
-function drawMarks(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
+function drawMarks(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, part: Part): void {
   const g = scene.geometry
   const styles = [null, hatchPattern(pen), noDataPattern(pen)]
   for (let row = v.firstRow; row < v.endRow; row++) {
-    const { values, scale } = scene.rows[row]!
+    if (scene.rows[row]!.heading) continue
+    const [values, scale] = [part.values(scene.rows[row]!), part.scale(scene.rows[row]!)]
     const markAt = (t: number): number => {
-      const value = values[t]!
-      return Number.isNaN(value) ? 2 : scale.open && clipped(scale, value) ? 1 : 0
+      const value = values[t] ?? NaN
+      return Number.isNaN(value) ? 2 : isBeyond(scale, value) ? 1 : 0
     }
     for (let t = v.firstStep; t < v.endStep;) {
       const mark = markAt(t)
@@ -55,11 +96,11 @@ function drawMarks(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): voi
       if (style) {
         // The pattern moves with the cells, not with the window.
         const x = v.x(t)
-        const y = v.y(row)
+        const y = v.y(row) + part.band.y
         pen.save()
         pen.translate(x, y)
         pen.fillStyle = style
-        pen.fillRect(0, 0, (end - t) * g.cell, g.strip)
+        pen.fillRect(0, 0, (end - t) * g.cell, part.band.height)
         pen.restore()
       }
       t = end
@@ -67,25 +108,17 @@ function drawMarks(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): voi
   }
 }
 
-function drawGaps(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
-  const g = scene.geometry
-  pen.fillStyle = scene.palette.theme.paper
-  for (let row = v.firstRow; row < v.endRow; row++)
-    for (let t = v.firstStep; t <= v.endStep; t++) pen.fillRect(v.x(t) - 1, v.y(row), 1, g.strip)
-}
-
 function drawCharacters(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, ratio: number): void {
   const { geometry: g, palette, sprites } = scene
-  const dark = palette.theme.dark ? '#c9ccd1' : '#3a3f45'
-  const light = '#ffffff'
+  const { height } = g.bands.values
+  const font = Math.min(g.font, height - 1)
   for (let row = v.firstRow; row < v.endRow; row++) {
-    const { values, scale } = scene.rows[row]!
+    const { values, scale, labels = scene.labels } = scene.rows[row]!
     for (let t = v.firstStep; t < v.endStep; t++) {
       const level = palette.level(scale, values[t]!)
       if (level === NONE) continue
-      const ink = palette.light[level] ? light : dark
-      const sprite = sprites.get(scene.labels[t]!, ink, g.font, g.cell - 1, g.strip, ratio)
-      pen.drawImage(sprite, v.x(t), v.y(row), g.cell - 1, g.strip)
+      const ink = palette.letters[level]!
+      sprites.draw(pen, labels[t] ?? '', ink, font, v.x(t), v.y(row), g.cell - 1, height, ratio)
     }
   }
 }
@@ -94,7 +127,7 @@ function drawCurves(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): vo
   const { geometry: g } = scene
   const { theme } = scene.palette
   for (let row = v.firstRow; row < v.endRow; row++) {
-    const { values, scale } = scene.rows[row]!
+    const { values, scale, original } = scene.rows[row]!
     const top = v.y(row) + g.strip + 4
     const toY = (value: number): number => {
       const share = scale.kind === 'two' ? (1 - position(scale, value)) / 2 : 1 - position(scale, value)
@@ -105,23 +138,17 @@ function drawCurves(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): vo
     const width = v.x(v.endStep) - left
     for (const level of scale.kind === 'two' ? [scale.low, 0, scale.high] : [scale.low, scale.high])
       pen.fillRect(left, Math.round(toY(level)), width, 1)
+    pen.lineJoin = 'round'
+    if (original) {
+      pen.strokeStyle = theme.mute
+      pen.lineWidth = 1
+      pen.setLineDash([2, 2])
+      drawLine(pen, scene, v, original, 0, toY)
+      pen.setLineDash([])
+    }
     pen.strokeStyle = theme.ink
     pen.lineWidth = 1.3
-    pen.lineJoin = 'round'
-    pen.beginPath()
-    let drawing = false
-    for (let t = Math.max(0, v.firstStep - 1); t < Math.min(values.length, v.endStep + 1); t++) {
-      const value = values[t]!
-      const x = v.x(t) + g.cell / 2
-      if (Number.isNaN(value)) drawing = false
-      else if (drawing && !scene.start[t]) pen.lineTo(x, toY(value))
-      else {
-        pen.moveTo(x, toY(value))
-        pen.lineTo(x + 0.5, toY(value))
-        drawing = true
-      }
-    }
-    pen.stroke()
+    drawLine(pen, scene, v, values, 0, toY)
   }
 }
 
@@ -169,19 +196,21 @@ function drawCursor(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, vie
 export function drawStrips(pen: CanvasRenderingContext2D, scene: Scene, view: Window): void {
   const { geometry: g } = scene
   const visible = visibleCells(scene, view)
-  pen.setTransform(view.ratio, 0, 0, view.ratio, 0, 0)
+  placeWindow(pen, view)
   pen.fillStyle = scene.palette.theme.paper
   pen.fillRect(0, 0, view.width, view.height)
-  drawCells(pen, scene, visible)
-  if (g.cell > 6) drawGaps(pen, scene, visible)
-  drawMarks(pen, scene, visible)
-  if (g.font && g.strip >= 12 && scene.header.parts.text === 'characters')
+  const parts = partsOf(scene)
+  for (const part of parts) drawCells(pen, scene, visible, part)
+  if (g.cell >= 1) for (const part of parts) drawMarks(pen, scene, visible, part)
+  if (g.font && g.bands.values.height >= 12 && scene.header.parts.text === 'characters')
     drawCharacters(pen, scene, visible, view.ratio)
   if (g.curve) drawCurves(pen, scene, visible)
-  drawStarts(pen, scene, visible, g.header, visible.y(scene.rows.length))
+  if (g.cell >= 1) drawStarts(pen, scene, visible, g.header, visible.y(scene.rows.length))
+  drawGhostCells(pen, scene, visible)
   drawHeld(pen, scene, visible)
   drawRangeEdges(pen, scene, visible, view)
   drawRowLabels(pen, scene, visible, view)
+  drawGroups(pen, scene, visible, view)
   pen.fillStyle = scene.palette.theme.paper
   pen.fillRect(0, 0, view.width, g.header - 2)
   drawRangeBand(pen, scene, visible)
@@ -189,10 +218,14 @@ export function drawStrips(pen: CanvasRenderingContext2D, scene: Scene, view: Wi
   drawCharts(pen, scene, visible)
   drawHeat(pen, scene, visible)
   drawClassBands(pen, scene, visible)
-  drawClassProbabilities(pen, scene, visible)
-  drawPredictionBars(pen, scene, visible)
+  if (g.cell >= 1) {
+    drawClassProbabilities(pen, scene, visible)
+    drawPredictionBars(pen, scene, visible)
+    drawGhostBars(pen, scene, visible)
+  } else drawMeanSurprise(pen, scene, visible)
   drawTrack(pen, scene, visible)
-  drawStarts(pen, scene, visible, 2, g.header - 6)
+  if (g.cell >= 1) drawStarts(pen, scene, visible, 2, g.header - 6)
+  drawBranches(pen, scene, visible)
   drawHeaderLabels(pen, scene)
   drawCursor(pen, scene, visible, view)
 }

@@ -1,23 +1,10 @@
 // The page of a live file: web/live/boot.ts has unpacked the data and the program, and the engine computes.
 import { EngineClient } from '../data/engine-client'
-import { LiveFile } from '../data/live-data'
+import { type LiveData, LiveFile } from '../data/live-data'
 import { LocalSource } from '../data/local-source'
-import { TraceError } from '../data/safetensors'
 import type { Source } from '../data/source'
-
-/** What the script of a live file puts into `globalThis.gatescopeLive`. */
-export interface Unpacked {
-  /** The container of data/live-data.ts. */
-  data: ArrayBuffer
-  /** The address of the worker's script. */
-  worker: string
-  kernels: { plain: ArrayBuffer; relaxed: ArrayBuffer }
-}
-
-/** Return what a live file unpacked; null on the page of a server. */
-export function unpackedFile(): Unpacked | null {
-  return (globalThis as { gatescopeLive?: Unpacked }).gatescopeLive ?? null
-}
+import type { Unpacked } from './unpacked'
+import { storeText } from '../state/long-texts'
 
 /** Return the source of a live file. Throws a TraceError if its data are damaged. */
 export function liveSource({ data, worker, kernels }: Unpacked): Source {
@@ -25,13 +12,14 @@ export function liveSource({ data, worker, kernels }: Unpacked): Source {
     () => new Worker(worker),
     () => Promise.resolve(kernels),
   )
-  return new LocalSource(engine, LiveFile.read(data))
+  const file = LiveFile.read(data)
+  beginView(file.data.start)
+  return new LocalSource(engine, file)
 }
 
-/** Show why a live file cannot be read, in the sentence that its document has for that. */
-export function showDamage(error: unknown): void {
-  const notice = document.getElementById('gatescope-damaged')
-  if (!notice) throw error
-  if (error instanceof TraceError) notice.textContent = error.message
-  notice.hidden = false
+/** Open the view that the file was written with, unless the address has one of its own. */
+function beginView(start: LiveData['start']): void {
+  if (!start?.address.startsWith('?') || location.search || location.hash) return
+  if (start.text !== null) storeText(start.text)
+  history.replaceState(null, '', start.address)
 }

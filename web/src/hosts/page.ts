@@ -1,5 +1,6 @@
 // The explorer as a whole page.
 import { mount } from 'svelte'
+import { localized } from '../data/localized'
 import type { Source } from '../data/source'
 import '../page.css'
 import App from '../pages/App.svelte'
@@ -12,5 +13,5 @@ import { Explorer } from '../state/explorer.svelte'
  */
 export function mountPage(target: HTMLElement, source: Source, opensOnlyRun: boolean): void {
   target.replaceChildren()
-  mount(App, { target, props: { explorer: new Explorer(source, opensOnlyRun) } })
+  mount(App, { target, props: { explorer: new Explorer(localized(source), opensOnlyRun) } })
 }

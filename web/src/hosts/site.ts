@@ -5,11 +5,6 @@ import { type Source, SourceError } from '../data/source'
 import { text } from '../messages/text'
 import { load, loadKernels, startWorker } from './files'
 
-/** Whether the document is the page of a static site. */
-export function isSite(): boolean {
-  return document.querySelector('meta[name="gatescope-host"][content="site"]') !== null
-}
-
 /** Return the content of a file of the site. */
 const fileOfSite = (file: string): Promise<ArrayBuffer> =>
   load(file).catch((error: Error) => {

@@ -1,29 +1,31 @@
 // The sentences of the page: every visible text by its code, from the message catalogue of the package.
-import english from '../../../src/gatescope/messages/en/page.json'
+import { catalogue, type Code } from './catalogue.svelte'
+import { grouped } from './grouped'
 
-export type Code = keyof typeof english
+export type { Code }
 
 /** Whether a text is the code of a sentence. */
-export const isCode = (code: string): code is Code => Object.hasOwn(english, code)
+export const isCode = (code: string): code is Code => catalogue.isCode(code)
 
-/** Values by the name that the sentence has for them; a count chooses between `{count:# step|# steps}`. */
+/** Values by the name that the sentence has for them; a count chooses between the forms of `{count:# step|# steps}`. */
 export type Values = Record<string, string | number>
 
-const FIELD = /\{(\w+)(?::([^|{}]*)\|([^{}]*))?\}/g
-
-const sentences: Readonly<Record<Code, string>> = english
+/** A field, and the forms of a count: two in English, one in Chinese. */
+const FIELD = /\{(\w+)(?::([^|{}]*)(?:\|([^{}]*))?)?\}/g
 
 function fill(field: RegExpMatchArray, values: Values): string | null {
-  const [, name = '', singular, plural] = field
+  const [, name = '', singular, plural = singular] = field
   const value = values[name]
   if (value === undefined) return null
   if (singular === undefined || plural === undefined) return String(value)
-  return (value === 1 ? singular : plural).replaceAll('#', value.toLocaleString('en-US'))
+  return (value === 1 ? singular : plural).replaceAll('#', typeof value === 'number' ? grouped(value) : value)
 }
 
 /** Return a sentence with its values filled in. */
 export function text(code: Code, values: Values = {}): string {
-  return sentences[code].replace(FIELD, (...field) => fill(field as unknown as RegExpMatchArray, values) ?? field[0])
+  return catalogue
+    .sentence(code)
+    .replace(FIELD, (...field) => fill(field as unknown as RegExpMatchArray, values) ?? field[0])
 }
 
 /** A part of a sentence: text, or the name of an element that stands in it. */
@@ -34,7 +36,7 @@ export function pieces(code: Code, values: Values = {}): Piece[] {
   const cut: Piece[] = []
   let end = 0
   let textSoFar = ''
-  const sentence = sentences[code]
+  const sentence = catalogue.sentence(code)
   for (const field of sentence.matchAll(FIELD)) {
     textSoFar += sentence.slice(end, field.index)
     end = field.index + field[0].length

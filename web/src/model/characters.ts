@@ -96,6 +96,23 @@ export function stepAt(labels: string[], text: string, caret: number, unit = 'ch
   return labels.length - 1
 }
 
+/** Return the place of a text behind its first steps, in UTF-16 units. */
+export function offsetAfter(labels: string[], text: string, steps: number, unit = 'character'): number {
+  if (steps >= labels.length) return text.length
+  if (unit === 'word' || unit === 'token') {
+    let position = 0
+    for (const label of labels.slice(0, steps)) position = text.indexOf(label, position) + label.length
+    return position
+  }
+  let [offset, read] = [0, 0]
+  for (const character of text) {
+    if (read >= steps) break
+    offset += character.length
+    read += unit === 'byte' ? new TextEncoder().encode(character).length : 1
+  }
+  return offset
+}
+
 const labelCache = new WeakMap<string[], string[]>()
 
 /** Return the printed form of each symbol; bytes that are no characters are printed in hexadecimal. */

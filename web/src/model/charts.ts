@@ -6,6 +6,8 @@ import { type NetworkInfo, type Estimate, estimateAt, type Output, outputs } fro
 /** A curve over the steps: input or target values, and the estimates of them. */
 export interface Chart {
   name: string
+  /** The number of the input that is drawn; null for a target. */
+  input: number | null
   /** Whether `values` are inputs; otherwise they are targets. */
   isInput: boolean
   values: Float32Array
@@ -17,6 +19,8 @@ export interface Chart {
   estimates: { shift: number; low: Float32Array; middle: Float32Array; high: Float32Array } | null
   /** The outputs that forecast it, the nearest first. */
   fan: Output[]
+  /** Whether the values and the estimates are those of two networks, A and B. */
+  isPair?: boolean
   low: number
   high: number
 }
@@ -63,19 +67,39 @@ function estimatesOverSteps(readout: Readout, trace: Trace, output: Output): Non
   }
 }
 
+/** Return the chart of the values of two networks, on an axis from 0. */
+export function pairChart(name: string, a: Float32Array, b: Float32Array): Chart {
+  const [low, high] = roundEnds([0, ...a, ...b].filter(Number.isFinite))
+  const estimates = { shift: 0, low: b, middle: b, high: b }
+  return {
+    name,
+    isInput: true,
+    input: null,
+    values: a,
+    hasValues: true,
+    marks: false,
+    estimates,
+    fan: [],
+    isPair: true,
+    low,
+    high,
+  }
+}
+
 function makeChart(
   name: string,
-  isInput: boolean,
+  input: number | null,
   values: Float32Array,
   estimates: Chart['estimates'],
   fan: Output[],
 ): Chart {
+  const isInput = input !== null
   const marks = isInput && !estimates && values.length > 0 && values.every((value) => value === 0 || value === 1)
   const finite = [...values.filter((value) => Number.isFinite(value))]
   const [low, high] = marks
     ? [0, 1]
     : roundEnds([...finite, ...(estimates ? [...middleRange(estimates.low), ...middleRange(estimates.high)] : [])])
-  return { name, isInput, values, hasValues: finite.length > 0, marks, estimates, fan, low, high }
+  return { name, input, isInput, values, hasValues: finite.length > 0, marks, estimates, fan, low, high }
 }
 
 /** Return the curves of inputs and of estimates, up to a maximum of each. */
@@ -90,7 +114,7 @@ export function makeCharts(network: NetworkInfo, trace: Trace): Charts {
     const fan = allOutputs.filter((output) => output.input === k).sort((a, b) => a.ahead - b.ahead)
     if (heat && !fan.length) continue
     const estimates = fan[0] && estimate ? estimatesOverSteps(readout, trace, fan[0]) : null
-    drawn.push(makeChart(vocabulary[k] ?? String(k), true, column(input!, k), estimates, fan))
+    drawn.push(makeChart(vocabulary[k] ?? String(k), k, column(input!, k), estimates, fan))
   }
   const outputsAlone = estimate ? allOutputs.filter((output) => output.input === null) : []
   for (const output of outputsAlone.slice(0, MAX_CURVES)) {
@@ -98,7 +122,7 @@ export function makeCharts(network: NetworkInfo, trace: Trace): Charts {
     if (readout.reads === 'last step')
       for (let t = trace.steps - 2; t >= 0; t--)
         if (!trace.start[t + 1] && Number.isNaN(targets[t]!)) targets[t] = targets[t + 1]!
-    drawn.push(makeChart(output.name, false, targets, estimatesOverSteps(readout, trace, { ...output, ahead: 0 }), []))
+    drawn.push(makeChart(output.name, null, targets, estimatesOverSteps(readout, trace, { ...output, ahead: 0 }), []))
   }
   return { charts: drawn, heat, omittedOutputs: Math.max(0, outputsAlone.length - MAX_CURVES) }
 }

@@ -2,16 +2,20 @@
 import type { Layer, Signal } from '../data/run'
 import type { Trace } from '../data/trace'
 import { text } from '../messages/text'
-import { evaluate, withNumbers, isLeaf, type Leaf, leafName, leaves, reduced, symbolic } from './formula'
+import { evaluate, isLeaf, type Leaf, leafName, leaves, symbolic } from './formula'
+import { lastOperation, type MathNode, numberNodes, symbolNodes } from './mathml'
 import { chooseScale, clipped, position, type Scale } from './scale'
 
 export interface EvaluatedSignal {
   signal: Signal
   value: number
+  /** The formula on one line, and in mathematical type. */
   symbolic: string
+  formula: MathNode
   /** The formula with its numbers; null if it is a single number, which is the result. */
-  filled: string | null
-  reduced: string | null
+  filled: MathNode | null
+  /** Its last operation with the arguments computed; null if none had to be computed. */
+  last: MathNode | null
   /** The value computed again from the numbers in the formula. */
   recomputed: number
   agrees: boolean
@@ -62,6 +66,26 @@ export function leafReader(
   }
 }
 
+/** Return the signals of a layer without their values, which are still to come. */
+export function pendingSignals(layer: Layer): EvaluatedSignal[] {
+  return layer.signals.map((signal) => ({
+    signal,
+    value: NaN,
+    symbolic: symbolicOf(layer, signal),
+    formula: symbolNodes(signal.expression, layer.reverse),
+    filled: null,
+    last: null,
+    recomputed: NaN,
+    agrees: true,
+    scale: chooseScale(signal.range, []),
+    position: 0,
+    clipped: false,
+  }))
+}
+
+const symbolicOf = ({ reverse }: Layer, { expression }: Signal): string =>
+  reverse ? symbolic(expression).replaceAll('₋₁', '₊₁') : symbolic(expression)
+
 export function evaluateNeuron(
   layer: Layer,
   trace: Trace,
@@ -99,9 +123,10 @@ function evaluateSignal(
   return {
     signal,
     value,
-    symbolic: layer.reverse ? symbolic(signal.expression).replaceAll('₋₁', '₊₁') : symbolic(signal.expression),
-    filled: isLeaf(signal.expression) ? null : withNumbers(signal.expression, values),
-    reduced: reduced(signal.expression, values),
+    symbolic: symbolicOf(layer, signal),
+    formula: symbolNodes(signal.expression, layer.reverse),
+    filled: isLeaf(signal.expression) ? null : numberNodes(signal.expression, values),
+    last: lastOperation(signal.expression, values),
     recomputed,
     agrees: Math.abs(recomputed - value) <= (trace.tolerance || 1e-5) * Math.max(1, Math.abs(value)),
     scale,

@@ -47,6 +47,17 @@ export function taskQuestion({ task: { name: task }, unit }: Pick<Run, 'task' | 
   return text(code ?? UNIT_QUESTIONS[unit])
 }
 
+const CHECK_CODES = {
+  checking: 'CHECK_RUNNING',
+  holds: 'FACTS_CHECK_HOLDS',
+  fails: 'FACTS_CHECK_FAILS',
+  unknown: 'CHECK_UNKNOWN',
+} as const
+
+/** Return the code of the sentence about the check of the equations; without a check, that it runs. */
+export const checkCode = (check: { state: keyof typeof CHECK_CODES } | null): Code =>
+  CHECK_CODES[check?.state ?? 'checking']
+
 /** Return the badge of the engine that computed a trace, and its explanation; null for an empty text. */
 export function engineBadge(engine: string): { badge: string; meaning: string } | null {
   if (!engine) return null

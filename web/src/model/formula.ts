@@ -55,59 +55,102 @@ export function evaluate(expression: Expression, values: Values): number {
   return compute(a, b)
 }
 
-interface Piece {
-  text: string
+/** A part of a formula in print: how tightly it binds, and whether it begins with a minus. */
+export interface Piece<T> {
+  print: T
   strength: number
+  isNegative: boolean
 }
 
-const bracketed = (piece: Piece, least: number): string => (piece.strength < least ? `(${piece.text})` : piece.text)
+/** A way to print formulas. */
+export interface Notation<T> {
+  times: string
+  leaf: (leaf: Leaf) => Pick<Piece<T>, 'print' | 'isNegative'>
+  infix: (left: T, sign: string, right: T) => T
+  negated: (part: T) => T
+  bracketed: (part: T) => T
+  call: (name: string, parts: T[]) => T
+  /** A condition: 1 if true, otherwise 0. */
+  condition: (left: T, right: T | null) => T
+  /** A form of its own for an operation, which needs no brackets around it; null for the usual one. */
+  special?: (operation: string, parts: T[], of: Expression) => T | null
+  /** Called with the print of every part. */
+  made?: (print: T, of: Expression) => T
+}
 
-function render(expression: Expression, leaf: (leaf: Leaf) => Piece, times: string): Piece {
-  if (isLeaf(expression)) return leaf(expression)
+/** Print a formula, with brackets exactly where they change its value. */
+export function write<T>(expression: Expression, notation: Notation<T>): Piece<T> {
+  const piece = writePart(expression, notation)
+  return notation.made ? { ...piece, print: notation.made(piece.print, expression) } : piece
+}
+
+function writePart<T>(expression: Expression, notation: Notation<T>): Piece<T> {
+  if (isLeaf(expression)) {
+    const leaf = notation.leaf(expression)
+    return { ...leaf, strength: leaf.isNegative ? NEGATE : ATOM }
+  }
   const { operation, arguments: parts } = expression
-  const [a, b] = parts.map((part) => render(part, leaf, times))
+  const pieces = parts.map((part) => write(part, notation))
+  const prints = pieces.map(({ print }) => print)
+  const atom = (print: T): Piece<T> => ({ print, strength: ATOM, isNegative: false })
+  const special = notation.special?.(operation, prints, expression)
+  if (special) return atom(special)
+  const [a, b] = pieces
+  const bracketed = (piece: Piece<T>, least: number, isRight = false): T =>
+    piece.strength < least || (isRight && piece.isNegative) ? notation.bracketed(piece.print) : piece.print
   const infix = INFIX[operation]
   if (infix && a && b) {
     // a − (b + c), a / (b · c) and a − (b − c) need their brackets; a + b + c and a · b · c do not.
     const strict = operation === 'subtract' || operation === 'divide' ? 1 : 0
-    const sign = operation === 'multiply' ? times : infix.sign
-    const right = bracketed(b, infix.strength + strict)
-    const safe = right.startsWith('−') ? `(${right})` : right
-    return { text: `${bracketed(a, infix.strength)} ${sign} ${safe}`, strength: infix.strength }
+    const sign = operation === 'multiply' ? notation.times : infix.sign
+    const left = bracketed(a, infix.strength)
+    const print = notation.infix(left, sign, bracketed(b, infix.strength + strict, true))
+    return { print, strength: infix.strength, isNegative: a.isNegative && left === a.print }
   }
-  if (operation === 'negate' && a) {
-    const text = bracketed(a, NEGATE)
-    return { text: `−${text.startsWith('−') ? `(${text})` : text}`, strength: NEGATE }
-  }
-  // Derivatives of functions with a kink are conditions: 1 if true, otherwise 0.
-  if (operation === 'above' && a && b) return { text: `[${a.text} > ${b.text}]`, strength: ATOM }
-  if (operation === 'positive' && a) return { text: `[${a.text} > 0]`, strength: ATOM }
-  const name = FUNCTIONS[operation] ?? operation
-  return { text: `${name}(${parts.map((part) => render(part, leaf, times).text).join(', ')})`, strength: ATOM }
+  if (operation === 'negate' && a)
+    return { print: notation.negated(bracketed(a, NEGATE, true)), strength: NEGATE, isNegative: true }
+  // Derivatives of functions with a kink are conditions.
+  if (operation === 'above' && a && b) return atom(notation.condition(a.print, b.print))
+  if (operation === 'positive' && a) return atom(notation.condition(a.print, null))
+  return atom(notation.call(FUNCTIONS[operation] ?? operation, prints))
 }
 
-const plain = (constant: number): string => minus(String(constant))
+/** Formulas on one line. */
+const onOneLine = (times: string, leaf: (leaf: Leaf) => string): Notation<string> => ({
+  times,
+  leaf: (part) => ({ print: leaf(part), isNegative: leaf(part).startsWith('−') }),
+  infix: (left, sign, right) => `${left} ${sign} ${right}`,
+  negated: (part) => `−${part}`,
+  bracketed: (part) => `(${part})`,
+  call: (name, parts) => `${name}(${parts.join(', ')})`,
+  condition: (left, right) => `[${left} > ${right ?? 0}]`,
+})
+
+export const constantText = (constant: number): string => minus(String(constant))
 
 export function leafName(leaf: Leaf): string {
   if ('signal' in leaf) return leaf.signal
   if ('state' in leaf) return `${leaf.state}₋₁`
   if ('drive' in leaf) return leaf.drive
   if ('parameter' in leaf) return leaf.parameter
-  return plain(leaf.constant)
+  return constantText(leaf.constant)
 }
 
 /** Print a formula with its symbols: f · c₋₁ + i · g. */
 export function symbolic(expression: Expression): string {
-  return render(expression, (leaf) => ({ text: leafName(leaf), strength: ATOM }), '·').text
+  return write(expression, onOneLine('·', leafName)).print
 }
+
+/** Print a leaf as its number. */
+export const leafNumber = (leaf: Leaf, values: Values): string =>
+  'constant' in leaf ? constantText(leaf.constant) : number(values(leaf))
 
 /** Print a formula with its numbers: 0.831 × 4.562 + 0.888 × 0.880. */
 export function withNumbers(expression: Expression, values: Values): string {
-  const leaf = (part: Leaf): Piece => {
-    const text = 'constant' in part ? plain(part.constant) : number(values(part))
-    return { text, strength: text.startsWith('−') ? NEGATE : ATOM }
-  }
-  return render(expression, leaf, '×').text
+  return write(
+    expression,
+    onOneLine('×', (leaf) => leafNumber(leaf, values)),
+  ).print
 }
 
 /** Return the leaves of a formula except constants, in the order of writing, each once. */
@@ -119,12 +162,4 @@ export function leaves(expression: Expression): Leaf[] {
   }
   walk(expression)
   return [...leafOfName.values()]
-}
-
-/** Print a function with its argument computed: σ(1.590). Null for other formulas. */
-export function reduced(expression: Expression, values: Values): string | null {
-  if (isLeaf(expression) || !(expression.operation in FUNCTIONS)) return null
-  if (expression.arguments.every(isLeaf)) return null
-  const parts = expression.arguments.map((part) => number(evaluate(part, values)))
-  return `${FUNCTIONS[expression.operation]}(${parts.join(', ')})`
 }

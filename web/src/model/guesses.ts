@@ -1,7 +1,8 @@
 // The predictions after one step, and the outcome: what came next, or the target.
 import { type Code, text } from '../messages/text'
 import { characterName, predictionLabels } from './characters'
-import { percent } from './numbers'
+import { MAX_NAMED_OUTPUTS } from './descriptions'
+import { percent, shortNumber } from './numbers'
 import type { Picture } from './picture'
 import { estimateAt, interval, outputs, sequenceAt } from './predictions'
 
@@ -35,6 +36,30 @@ export function guessesAt(picture: Picture, step: number): { guesses: Guess[]; o
       ? null
       : { label: next, probability: Math.exp(logProbability) }
   return { guesses, outcome }
+}
+
+/** A prediction whose likeliest symbol has less than this probability is flat. */
+const FLAT_PROBABILITY = 0.1
+
+/** Return the per cent that no symbol or class exceeds in a flat prediction, such as 3; null for other predictions. */
+export function flatShare(guesses: readonly Guess[]): number | null {
+  const most = guesses[0]?.probability ?? NaN
+  return most < FLAT_PROBABILITY ? Math.ceil(most * 100) : null
+}
+
+/** Return the prediction after a step on one line: “b” 50 %, “⏎” 49 %; empty if there is none. */
+export function shortPrediction(picture: Picture, step: number): string {
+  if (picture.run.readout.kind === 'numbers')
+    return estimatesAt(picture, step)
+      .filter(({ middle }) => !Number.isNaN(middle))
+      .slice(0, MAX_NAMED_OUTPUTS)
+      .map(({ name, middle }) => text('VERDICT_ESTIMATE', { name, value: shortNumber(middle) }))
+      .join(', ')
+  return guessesAt(picture, step)
+    .guesses.map(({ label, probability }) =>
+      text('PEEK_GUESS', { name: guessName(picture, label), probability: percent(probability) }),
+    )
+    .join(', ')
 }
 
 /** Return the id of the target class of a step, of its whole sequence for many-to-one networks; -1 if unknown. */

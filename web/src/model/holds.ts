@@ -1,13 +1,9 @@
-// Holds in words, the holds at one cell, and what they change in the predictions.
+// Holds in words, and the holds at one cell.
 import type { Layer } from '../data/run'
-import type { Trace } from '../data/trace'
 import type { Hold, Range } from '../data/view'
 import { text } from '../messages/text'
 import { layerName } from './descriptions'
 import { number, shortNumber } from './numbers'
-
-/** Differences of estimates below this share of their size are rounding. */
-const ROUNDING = 1e-6
 
 /** The shortest decimal number that is the same float32: 0.1 instead of 0.10000000149011612. */
 export function shortFloat(value: number): number {
@@ -58,83 +54,42 @@ export function holdWarning({ layer, signal, value, first }: Hold, layers: reado
 }
 
 /** Return the steps at which a signal of a neuron is held; a range may be open-ended. */
-export function heldRanges(holds: readonly Hold[], cell: Pick<Hold, 'layer' | 'neuron' | 'signal'>): Range[] {
+export function heldRanges(holds: readonly Hold[], cell: HeldSignal): Range[] {
   return holds
     .filter((hold) => (['layer', 'neuron', 'signal'] as const).every((field) => hold[field] === cell[field]))
     .map(({ first, last }) => ({ first, last: last ?? Infinity }))
 }
 
-/** Whether a signal of a neuron is held at a step. */
-export const isHeld = (
-  holds: readonly Hold[],
-  cell: Pick<Hold, 'layer' | 'neuron' | 'signal'>,
-  step: number,
-): boolean => heldRanges(holds, cell).some(({ first, last }) => step >= first && step <= last)
+/** A signal of a neuron. */
+export type HeldSignal = Pick<Hold, 'layer' | 'neuron' | 'signal'>
+
+/** Return the hold that decides the value of a signal of a neuron at a step: the last one; null if it is not held. */
+export const actingHold = (holds: readonly Hold[], cell: HeldSignal, step: number): Hold | null =>
+  holds.findLast(
+    (hold) =>
+      (['layer', 'neuron', 'signal'] as const).every((field) => hold[field] === cell[field]) &&
+      step >= hold.first &&
+      step <= (hold.last ?? Infinity),
+  ) ?? null
+
+/** Return the mean of some values without missing ones; NaN if there are none. */
+export function meanOf(values: ArrayLike<number>): number {
+  let [sum, count] = [0, 0]
+  for (let k = 0; k < values.length; k++)
+    if (!Number.isNaN(values[k]!)) {
+      sum += values[k]!
+      count++
+    }
+  return sum / count
+}
+
+/** Return how much values differ from the original ones. */
+export const differencesOf = (values: Float32Array, original: Float32Array): Float32Array =>
+  values.map((value, k) => value - original[k]!)
 
 /** Add a hold: it replaces one of the same signal over the same steps. */
 export function withHold(holds: readonly Hold[], hold: Hold): Hold[] {
   const isSame = (other: Hold): boolean =>
     (['layer', 'neuron', 'signal', 'first', 'last'] as const).every((field) => other[field] === hold[field])
   return [...holds.filter((other) => !isSame(other)), hold]
-}
-
-export interface Consequence {
-  /** How many predictions there are, how many changed, and the first step of a changed one; null if none changed. */
-  predictions: number
-  changed: number
-  first: number | null
-  /** The largest change of an estimate; null for symbols and classes. */
-  most: number | null
-  /** The mean loss without and with the holds; null if no target is known. */
-  loss: { before: number; after: number } | null
-}
-
-/** Return what holds change: the most probable symbols or classes, or the estimates; and the loss. */
-export function consequence(original: Trace, held: Trace): Consequence {
-  const changedSteps: number[] = []
-  let [predictions, most] = [0, 0]
-  for (let t = 0; t < held.steps; t++) {
-    if (held.estimate && original.estimate) {
-      const change = largestChange(original.estimate.data, held.estimate.data, held.estimate.width, t)
-      if (Number.isNaN(change)) continue
-      predictions++
-      most = Math.max(most, change)
-      if (change > 0) changedSteps.push(t)
-      continue
-    }
-    const [before, after] = [original.topToken[t * original.top] ?? -1, held.topToken[t * held.top] ?? -1]
-    if (after < 0) continue
-    predictions++
-    if (before !== after) changedSteps.push(t)
-  }
-  return {
-    predictions,
-    changed: changedSteps.length,
-    first: changedSteps[0] ?? null,
-    most: held.estimate ? most : null,
-    loss: lossesOf(original, held),
-  }
-}
-
-/** Return the largest change of the estimates of a step, 0 for rounding, and NaN if there are none. */
-function largestChange(before: ArrayLike<number>, after: ArrayLike<number>, width: number, step: number): number {
-  let most = width ? 0 : NaN
-  for (let k = step * width; k < (step + 1) * width; k++) {
-    const change = Math.abs(after[k]! - before[k]!)
-    if (Number.isNaN(change)) return NaN
-    if (change > ROUNDING * Math.max(1, Math.abs(before[k]!))) most = Math.max(most, change)
-  }
-  return most
-}
-
-function lossesOf(original: Trace, held: Trace): Consequence['loss'] {
-  let [count, before, after] = [0, 0, 0]
-  for (let t = 0; t < held.steps; t++) {
-    const [was, is] = [original.logProbability[t]!, held.logProbability[t]!]
-    if (Number.isNaN(was) || Number.isNaN(is)) continue
-    count++
-    before -= was
-    after -= is
-  }
-  return count ? { before: before / count, after: after / count } : null
 }

@@ -1,4 +1,5 @@
 // Labels of neurons: the features that they follow.
+import type { Track } from '../data/features'
 import { rows, type Table } from '../data/study'
 import { text } from '../messages/text'
 
@@ -8,6 +9,10 @@ export interface Label {
   neuron: number
   feature: string
   title: string
+  /** At most 24 letters; missing in tables of earlier versions. */
+  short?: string
+  /** Place among the neurons with this first label, from 1; missing in tables of earlier versions. */
+  rank?: number
   measure: string
   score: number
   lag: number
@@ -30,15 +35,27 @@ export function scoreText(label: Label): string {
   return text('LABEL_SCORE', { measure: measureName(label.measure), score: label.score.toFixed(2) })
 }
 
-/** Return the text of a chip: the title, after an arrow if the neuron is low where the feature is on. */
+/**
+ * Return the text of a chip: the short name, after an arrow if the neuron is low where the feature is on. Neurons after
+ * the best one with the same label are numbered, so that no two chips read the same.
+ */
 export function chipText(label: Label): string {
-  return label.direction < 0 ? text('LABEL_LOW', { title: label.title }) : label.title
+  const name = label.short ?? label.title
+  const title = (label.rank ?? 0) > 1 ? text('LABEL_RANKED', { name, rank: label.rank! }) : name
+  return label.direction < 0 ? text('LABEL_LOW', { title }) : title
 }
 
-/** Whether the title or the feature of a label contains a filter. */
+/** Return the first step at which a feature is on, or the one with the highest count; null if there is none. */
+export function firstOn({ values }: Pick<Track, 'values'>): number | null {
+  let best: number | null = null
+  for (let t = 0; t < values.length; t++) if (values[t]! > (best === null ? 0 : values[best]!)) best = t
+  return best
+}
+
+/** Whether a name of a label contains a filter. */
 export function matchesFilter(label: Label, filter: string): boolean {
   const part = filter.trim().toLowerCase()
-  return label.title.toLowerCase().includes(part) || label.feature.toLowerCase().includes(part)
+  return [label.title, label.short ?? '', label.feature].some((name) => name.toLowerCase().includes(part))
 }
 
 export class Labels {
@@ -46,26 +63,28 @@ export class Labels {
   readonly chance: Record<string, number | null>
   /** Steps of the held-out text. */
   readonly steps: number
-  /** Feature -> title. */
-  readonly features: ReadonlyMap<string, string>
+  readonly #labelOfFeature = new Map<string, Label>()
   readonly #byNeuron = new Map<string, Label[]>()
 
   constructor(table: Table) {
-    const features = new Map<string, string>()
     for (const row of rows(table)) {
       const label = row as unknown as Label
       const key = `${label.layer} ${label.signal} ${label.neuron}`
       const list = this.#byNeuron.get(key)
       if (list) list.push(label)
       else this.#byNeuron.set(key, [label])
-      features.set(label.feature, label.title)
+      this.#labelOfFeature.set(label.feature, label)
     }
     for (const list of this.#byNeuron.values()) list.sort((a, b) => a.place - b.place)
-    this.features = features
     const chance = table.about['chance'] as { least?: Record<string, number | null> } | undefined
     this.chance = chance?.least ?? {}
     const steps = table.about['steps'] as { held_out?: number } | undefined
     this.steps = steps?.held_out ?? 0
+  }
+
+  /** Feature -> title. */
+  get features(): ReadonlyMap<string, string> {
+    return new Map([...this.#labelOfFeature].map(([feature, label]) => [feature, label.title]))
   }
 
   /** Return the labels of one signal of a neuron, the best first. */

@@ -1,5 +1,6 @@
 // The order in which neurons are listed. Reads the values [N, T] of one signal; NaN counts as missing.
 import type { Sort } from '../data/view'
+import { clusters, MAX_CLUSTERED_NEURONS } from './clustering'
 
 export function variances(values: Float32Array, steps: number): Float64Array {
   const neurons = steps ? values.length / steps : 0
@@ -66,6 +67,28 @@ export interface NeuronOrder {
   neurons: number[]
   /** The sort key of each neuron (by neuron number); null if sorted by number. */
   keys: Float64Array | null
+  /** The places in `neurons` where a group begins, but for the first one. */
+  gaps: readonly number[]
+}
+
+/** Layers with more neurons are listed by activity until there are labels. */
+export const MAX_NUMBERED_NEURONS = 32
+
+/**
+ * Return the order in which the neurons of a layer are listed.
+ *
+ * @param chosen the chosen order; null if none is: by label once there are labels, by activity if the layer is large
+ */
+export function shownSort(chosen: Sort | null, neurons: number, hasLabels: boolean, hasEffects: boolean): Sort {
+  if (chosen === null) return hasLabels ? 'score' : neurons > MAX_NUMBERED_NEURONS ? 'activity' : 'number'
+  return missingFor(chosen, neurons, hasLabels, hasEffects) ? 'number' : chosen
+}
+
+/** Whether an order has nothing to sort by: no labels, no effects, or too many neurons to compare. */
+export function missingFor(sort: Sort, neurons: number, hasLabels: boolean, hasEffects: boolean): boolean {
+  if (sort === 'effect') return !hasEffects
+  if (sort === 'alike') return neurons > MAX_CLUSTERED_NEURONS
+  return (sort === 'label' || sort === 'score') && !hasLabels
 }
 
 const missingLast = (value: number | undefined): number =>
@@ -79,7 +102,19 @@ function sortByScores(sort: Sort, neurons: number[], scores: NeuronScores): Neur
     // The difference of two equal infinities is NaN.
     return missingLast(keys[a]) === missingLast(keys[b]) ? a - b : missingLast(keys[b]) - missingLast(keys[a])
   })
-  return { neurons, keys: keys }
+  return { neurons, keys, gaps: sort === 'label' ? labelGaps(neurons, scores.label) : [] }
+}
+
+/** Return where another label begins in a list of neurons. */
+function labelGaps(neurons: readonly number[], labels: readonly string[]): number[] {
+  return neurons.flatMap((neuron, k) => (k && labels[neuron] !== labels[neurons[k - 1]!] ? [k] : []))
+}
+
+/** Leave out the neurons of an order that are not listed; a group that begins with one begins with the next one. */
+export function listed(order: NeuronOrder, isListed: (neuron: number) => boolean): NeuronOrder {
+  const groups = order.gaps.map((gap) => order.neurons.slice(0, gap).filter(isListed).length)
+  const neurons = order.neurons.filter(isListed)
+  return { ...order, neurons, gaps: [...new Set(groups)].filter((gap) => gap > 0 && gap < neurons.length) }
 }
 
 export function sortNeurons(
@@ -91,7 +126,11 @@ export function sortNeurons(
 ): NeuronOrder {
   const count = steps ? values.length / steps : 0
   const neurons = Array.from({ length: count }, (_, n) => n)
-  if (sort === 'number') return { neurons, keys: null }
+  if (sort === 'number') return { neurons, keys: null, gaps: [] }
+  if (sort === 'alike') {
+    const { order, gaps } = clusters(values, steps)
+    return { neurons: order, keys: null, gaps }
+  }
   if (sort === 'label' || sort === 'score' || sort === 'effect') return sortByScores(sort, neurons, scores)
   const keys = sort === 'activity' ? variances(values, steps) : correlations(values, steps, Math.min(chosen, count - 1))
   if (sort === 'similar' && chosen < count) keys[chosen] = 1
@@ -99,5 +138,5 @@ export function sortNeurons(
     (a, b) =>
       (sort === 'similar' && (a === chosen || b === chosen) ? (a === chosen ? -1 : 1) : keys[b]! - keys[a]!) || a - b,
   )
-  return { neurons, keys: keys }
+  return { neurons, keys, gaps: [] }
 }

@@ -1,4 +1,5 @@
 // Numbers in print: decimals, thousands and percentages, with a real minus sign.
+import { grouped } from '../messages/grouped'
 import { text } from '../messages/text'
 
 export const minus = (text: string): string => text.replaceAll('-', '−')
@@ -29,7 +30,7 @@ export function signed(value: number, digits = 3): string {
 }
 
 export function thousands(value: number): string {
-  return Math.round(value).toLocaleString('en-US')
+  return grouped(Math.round(value))
 }
 
 /** Print a probability: 97 %, 0.4 %, under 0.1 %. */

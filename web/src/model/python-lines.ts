@@ -1,9 +1,9 @@
-// The Python lines that compute what the page shows: a text recorded with holds, and a text that the network writes.
-import { type Hold, holdsAfter, interventionsOf } from '../../engine/holds'
+// The Python lines that compute what the page shows: a text recorded with holds, and the array of a signal.
+import { type Hold, interventionsOf } from '../../engine/holds'
 import type { Picture } from './picture'
 
-const literal = (value: string): string => JSON.stringify(value)
-const call = (name: string, parts: string[]): string => `${name}(${parts.join(', ')})`
+export const literal = (value: string): string => JSON.stringify(value)
+export const call = (name: string, parts: string[]): string => `${name}(${parts.join(', ')})`
 const slice = (start: number | null = null, stop: number | null = null): string =>
   call('slice', [String(start ?? 'None'), String(stop ?? 'None')])
 
@@ -32,13 +32,19 @@ function intervention(change: ReturnType<typeof interventionsOf>[number]): strin
 }
 
 /** Return the lines that load the network of a picture, and list holds as interventions. */
-function preamble({ run, checkpoint }: Picture, holds: readonly Hold[], lengths: readonly number[]): string[] {
+export function preamble({ run, checkpoint }: Picture, holds: readonly Hold[], lengths: readonly number[]): string[] {
   const opened = call('gatescope.Run', [literal(`runs/${run.name}`)])
   const lines = ['import gatescope', '', `network, _ = ${opened}.network(${checkpoint ?? ''})`]
-  if (!holds.length) return lines
-  const changes = interventionsOf(holds, lengths).map((change) => `    ${intervention(change)},`)
-  return [...lines, 'holds = [', ...changes, ']']
+  return holds.length ? [...lines, ...listLines('holds', holds, lengths)] : lines
 }
+
+/** Return the lines that list holds as interventions. */
+function listLines(name: string, holds: readonly Hold[], lengths: readonly number[]): string[] {
+  return [`${name} = [`, ...interventionsOf(holds, lengths).map((change) => `    ${intervention(change)},`), ']']
+}
+
+/** Return holds as interventions on one line. */
+export const listed = (holds: readonly Hold[]): string => `[${interventionsOf(holds, []).map(intervention).join(', ')}]`
 
 /** Return the lines that record what a picture shows, with holds. */
 export function recordLines(picture: Picture, holds: readonly Hold[]): string {
@@ -46,28 +52,42 @@ export function recordLines(picture: Picture, holds: readonly Hold[]): string {
   return [...preamble(picture, holds, sequenceLengths(picture.trace.start)), `trace = ${recorded}`].join('\n')
 }
 
-/** Return the lines that write on after the text of a picture, with holds. */
-export function writeLines(
-  picture: Picture,
-  holds: readonly Hold[],
-  { length, temperature, seed }: Record<'length' | 'temperature' | 'seed', string>,
-): string {
-  const { run, text, trace } = picture
-  const { steps } = trace
-  const hasEnded = run.end !== null && trace.token[steps - 1] === run.vocabulary.indexOf(run.end)
-  // After an end mark, the network reads it once more, from an empty text.
-  const before = hasEnded ? steps - 1 : steps - (sequenceLengths(trace.start).at(-1) ?? 0)
-  const greedy = Number(temperature) === 0
-  const parts = call('network.configuration.vocabulary.split', [literal(text)])
-  const settings = [
-    'network',
-    hasEnded || !steps ? literal('') : run.end === null ? literal(text) : `${parts}[-1]`,
-    `length=${length}`,
-    `choice=${call('gatescope.Choice', [greedy ? 'greedy=True' : `temperature=${temperature}`])}`,
-    ...(greedy ? [] : [`seed=${seed}`]),
-    ...(run.end === null ? [] : [`stop=${literal(run.end)}`]),
-    ...(holds.length ? ['interventions=holds'] : []),
-  ]
-  const written = call('"".join', [call('gatescope.sample', settings)])
-  return [...preamble(picture, holdsAfter(holds, before), []), `text = ${written}`].join('\n')
+/** A part of a signal: steps across all sequences, and neurons. */
+export interface ArrayPart {
+  layer: string
+  signal: string
+  steps: { first: number; last: number } | null
+  /** Null for all neurons. */
+  neurons: readonly number[] | null
+}
+
+/** Return the expression for a signal of a trace, [steps, neurons], as a table of the page has it. */
+export const valuesOf = (trace: string, layer: string, signal: string): string =>
+  call('numpy.concatenate', [
+    `[${trace}.sequence(k)[${literal(layer)}][${literal(signal)}][0] for k in range(len(${trace}.lengths))]`,
+  ])
+
+/** Return the lines that record a picture with NumPy at hand: its trace is `trace`. */
+export function traceLines(picture: Picture): string[] {
+  const { holds, text, trace } = picture
+  const [importing, ...loading] = preamble(picture, holds, sequenceLengths(trace.start))
+  const settings = ['network', literal(text), ...(holds.length ? ['interventions=holds'] : [])]
+  return [importing!, 'import numpy', ...loading, `trace = ${call('gatescope.record', settings)}`]
+}
+
+/** Return the lines that give an array of a picture, [steps, neurons], as a table of the page has it. */
+export function arrayLines(picture: Picture, { layer, signal, steps, neurons }: ArrayPart): string {
+  const chosen = neurons ? `[:, [${neurons.join(', ')}]]` : ''
+  const rows = steps ? `[${steps.first}:${steps.last + 1}]` : ''
+  const lines = [...traceLines(picture), `values = ${valuesOf('trace', layer, signal)}  # steps x neurons`]
+  if (rows || chosen) lines.push(`values = values${rows}${chosen}`)
+  if (!picture.original) return lines.join('\n')
+  const { baseline } = picture
+  const settings = ['network', literal(picture.text), ...(baseline.length ? ['interventions=baseline'] : [])]
+  return [
+    ...lines,
+    ...(baseline.length ? listLines('baseline', baseline, sequenceLengths(picture.trace.start)) : []),
+    `trace = ${call('gatescope.record', settings)}`,
+    `original = ${valuesOf('trace', layer, signal)}${rows}${chosen}`,
+  ].join('\n')
 }

@@ -40,6 +40,13 @@ export function chooseScale(range: readonly [number | null, number | null], valu
   return { kind: 'two', low: -limit, high: limit, open: true }
 }
 
+/** Return the scale that covers two scales of the same signal. */
+export const joinedScale = (a: Scale, b: Scale): Scale => ({
+  ...a,
+  low: Math.min(a.low, b.low),
+  high: Math.max(a.high, b.high),
+})
+
 /** Return the position of a value on its scale: -1..1 (two) or 0..1 (one), beyond that if it is clipped. */
 export function position(scale: Scale, value: number): number {
   return scale.kind === 'two' ? value / scale.high : (value - scale.low) / (scale.high - scale.low)

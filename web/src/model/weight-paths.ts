@@ -1,6 +1,7 @@
 // The paths of one weight in print: factors, products and derivations.
 import type { WeightPaths } from '../data/weight-paths'
 import { text } from '../messages/text'
+import { minus } from './numbers'
 
 /** Print a number with some significant digits. */
 export function significantDigits(value: number, count: number): string {
@@ -21,7 +22,7 @@ export function derivations({ columns }: WeightPaths): [string, string][] {
     names.forEach((name, k) => {
       const derivation = columns.derived[row]?.[k]
       if (name.startsWith('∂L/')) derivationOf.set(name, text('PATHS_LOSS_DERIVATIVE'))
-      else if (derivation) derivationOf.set(name, derivation)
+      else if (derivation) derivationOf.set(name, minus(derivation))
     }),
   )
   return [...derivationOf]

@@ -1,25 +1,66 @@
-// The view state in the address of the page. Only what differs from the default is written.
+// The view state in the address of the page. Only what differs from the default is written, and of a long text its name.
 import { MAX_HOLDS } from '../../engine/holds'
-import { type Hold, type Range, SORTS, START, type ViewState, ZOOMS } from '../data/view'
+import {
+  BELOWS,
+  type Branch,
+  FIT_ZOOM,
+  FORMS,
+  type Hold,
+  type HoldSet,
+  MAX_PAGE_NEURONS,
+  OVERS,
+  PAIRINGS,
+  PANEL_TABS,
+  type Range,
+  RUN_ORDERS,
+  SORTS,
+  START,
+  type ViewState,
+  ZOOMS,
+} from '../data/view'
+import { catalogue } from '../messages/catalogue.svelte'
 import { type Code, text } from '../messages/text'
-import { holdText, parseHold } from './hold-address'
+import { branchText, isSameBranch, MAX_BRANCHES, parseBranch } from './branch-address'
+import { holdText, MAX_SETS, parseHold, parseSet, setText } from './hold-address'
+import { besideText, parseBeside } from './beside-address'
+import { keyCharacters, MAX_ADDRESS_CHARACTERS, storedText, textKey } from './long-texts'
+import { MAX_SEED, MAX_TEMPERATURE, MAX_WRITTEN_SYMBOLS, numberIn } from './writing-settings'
 
 const MEASURES = ['gradient', 'change'] as const
 
-const VIEWS = ['network', 'neuron', 'health', 'gradient', 'lesson'] as const
+const VIEWS = ['network', 'neuron', 'learning', 'gradient', 'health', 'lesson'] as const
 
 // A longer text goes after the "#", which is never sent: servers refuse very long addresses.
 const MAX_QUERY_TEXT_CHARACTERS = 3000
+
+/** The rows of an address that shows B - A. */
+const DIFFERENCE = 'difference'
+
+/** The zoom of an address that shows the whole text. */
+const FIT = 'fit'
+
+/** The space of an address that has principal components as its axes. */
+const PCA = 'pca'
 
 /** Return the address of a view. */
 export function toAddress(state: ViewState): string {
   const query = new URLSearchParams()
   let fragment = ''
+  if (catalogue.inAddress) query.set('lang', catalogue.language)
   if (state.view !== START.view) query.set('view', state.view)
-  for (const key of ['run', 'layer', 'signal', 'drive'] as const) if (state[key] !== null) query.set(key, state[key])
-  for (const key of ['neuron', 'step', 'source'] as const) if (state[key] !== null) query.set(key, String(state[key]))
-  if (state.sort !== START.sort) query.set('sort', state.sort)
-  if (state.zoom !== START.zoom) query.set('zoom', String(state.zoom))
+  for (const key of ['run', 'layer', 'signal', 'drive', 'matrix', 'sum', 'at', 'bin'] as const)
+    if (state[key] !== null) query.set(key, state[key])
+  for (const key of ['neuron', 'step', 'source', 'operation'] as const)
+    if (state[key] !== null) query.set(key, String(state[key]))
+  if (state.sort !== null) query.set('sort', state.sort)
+  if (state.order !== START.order) query.set('order', state.order)
+  if (state.zoom !== START.zoom) query.set('zoom', state.zoom === FIT_ZOOM ? FIT : String(state.zoom))
+  if (state.as !== START.as) query.set('as', state.as)
+  // An address that has only the axes of the space means that tab.
+  if (state.panel !== START.panel || state.space) query.set('panel', state.panel)
+  if (state.space) query.set('space', state.space.join(','))
+  if (state.over !== START.over) query.set('over', state.over)
+  if (state.neurons.length) query.set('neurons', state.neurons.join(','))
   if (state.feature !== null) query.set('feature', state.feature)
   if (state.filter) query.set('filter', state.filter)
   if (state.range) query.set('range', `${state.range.first}-${state.range.last}`)
@@ -27,10 +68,21 @@ export function toAddress(state: ViewState): string {
   if (state.pair) query.set('pair', `${state.pair.first}-${state.pair.last}`)
   if (state.checkpoint !== null) query.set('checkpoint', String(state.checkpoint))
   if (state.by !== START.by) query.set('by', state.by)
+  for (const set of state.sets) query.append('sets', setText(set))
+  if (state.against !== null) query.set('against', state.against)
+  if (state.below !== START.below) query.set('below', state.below)
   for (const hold of state.holds) query.append('hold', holdText(hold))
+  for (const key of ['write', 'temperature', 'seed'] as const)
+    if (state[key] !== null) query.set(key, String(state[key]))
+  for (const branch of state.branches) query.append('branch', branchText(branch))
+  if (state.beside) query.set('with', besideText(state.beside))
+  if (state.pairs !== null) query.set('pairs', state.pairs)
+  if (state.difference) query.set('rows', DIFFERENCE)
   if (state.text !== null) {
-    const encoded = new URLSearchParams({ text: state.text }).toString()
-    if (encoded.length > MAX_QUERY_TEXT_CHARACTERS) fragment = `#${encoded}`
+    const encoded =
+      state.text.length > MAX_ADDRESS_CHARACTERS ? '' : new URLSearchParams({ text: state.text }).toString()
+    if (state.text.length > MAX_ADDRESS_CHARACTERS) query.set('stored', textKey(state.text))
+    else if (encoded.length > MAX_QUERY_TEXT_CHARACTERS) fragment = `#${encoded}`
     else query.set('text', state.text)
   }
   const search = query.toString()
@@ -46,12 +98,30 @@ export function parseRange(value: string | null): Range | null {
   return first !== null && last !== null && first <= last ? { first, last } : null
 }
 
+/** Return different numbers of neurons, such as those of "4,7"; null for anything else. */
+function parseNeurons(value: string): number[] | null {
+  const neurons = value.split(',').map(parseCount)
+  const isWrong = neurons.length > MAX_PAGE_NEURONS || new Set(neurons).size < neurons.length
+  return isWrong || neurons.some((neuron) => neuron === null) ? null : (neurons as number[])
+}
+
 function parsePositive(value: string | null): number | null {
   const number = value === null || value.trim() === '' ? NaN : Number(value)
   return Number.isFinite(number) && number > 0 ? number : null
 }
 
-const FIELD_NAMES: ReadonlySet<string> = new Set<Exclude<keyof ViewState, 'holds'> | 'hold'>([
+const FIELD_NAMES: ReadonlySet<string> = new Set<
+  | Exclude<keyof ViewState, 'holds' | 'branches' | 'beside' | 'difference'>
+  | 'hold'
+  | 'branch'
+  | 'with'
+  | 'rows'
+  | 'lang'
+  | 'stored'
+  | 'tour'
+>([
+  'lang',
+  'tour',
   'view',
   'run',
   'layer',
@@ -59,8 +129,20 @@ const FIELD_NAMES: ReadonlySet<string> = new Set<Exclude<keyof ViewState, 'holds
   'neuron',
   'step',
   'text',
+  'stored',
   'sort',
+  'order',
   'zoom',
+  'as',
+  'neurons',
+  'panel',
+  'space',
+  'matrix',
+  'operation',
+  'sum',
+  'over',
+  'at',
+  'bin',
   'feature',
   'filter',
   'range',
@@ -71,6 +153,16 @@ const FIELD_NAMES: ReadonlySet<string> = new Set<Exclude<keyof ViewState, 'holds
   'drive',
   'source',
   'hold',
+  'below',
+  'write',
+  'temperature',
+  'seed',
+  'branch',
+  'sets',
+  'against',
+  'with',
+  'pairs',
+  'rows',
 ])
 
 /** A field of an address: its parser, the accepted values, and what is shown instead of a wrong one. */
@@ -117,14 +209,32 @@ export function fromAddress(search: string, fragment = '', report: (sentence: st
     signal: query.get('signal') || null,
     neuron: readCount('neuron', 'LINK_SHOWN_NO_NEURON'),
     step: readCount('step', 'LINK_SHOWN_NO_STEP'),
-    text: query.get('text') ?? new URLSearchParams(fragment.replace(/^#/, '')).get('text'),
+    text: query.get('text') ?? new URLSearchParams(fragment.replace(/^#/, '')).get('text') ?? readStored(query, report),
     sort: read('sort', choice(SORTS, SORTS.join(', '), 'LINK_SHOWN_ORDER')) ?? START.sort,
+    order: read('order', choice(RUN_ORDERS, RUN_ORDERS.join(', '), 'LINK_SHOWN_RUN_ORDER')) ?? START.order,
     zoom:
       read('zoom', {
-        parse: (value) => ((parseCount(value) ?? ZOOMS) < ZOOMS ? parseCount(value) : null),
+        parse: (value) => (value === FIT ? FIT_ZOOM : (parseCount(value) ?? ZOOMS) < ZOOMS ? parseCount(value) : null),
         expected: text('LINK_EXPECTED_ZOOM', { last: ZOOMS - 1 }),
         shown: 'LINK_SHOWN_ZOOM',
       }) ?? START.zoom,
+    as: read('as', choice(FORMS, FORMS.join(', '), 'LINK_SHOWN_STRIPS')) ?? START.as,
+    neurons:
+      read('neurons', {
+        parse: parseNeurons,
+        expected: text('LINK_EXPECTED_NEURONS', { most: MAX_PAGE_NEURONS }),
+        shown: 'LINK_SHOWN_NO_NEURONS',
+      }) ?? START.neurons,
+    panel:
+      read('panel', choice(PANEL_TABS, PANEL_TABS.join(', '), 'LINK_SHOWN_EQUATIONS')) ??
+      (query.get('space') ? 'space' : START.panel),
+    space: readSpace(read),
+    matrix: query.get('matrix') || null,
+    sum: query.get('sum') || null,
+    operation: readCount('operation', 'LINK_SHOWN_ALL_OPERATIONS'),
+    over: read('over', choice(OVERS, OVERS.join(', '), 'LINK_SHOWN_HELD_OUT')) ?? START.over,
+    at: query.get('at') || null,
+    bin: query.get('bin') || null,
     feature: query.get('feature') || null,
     filter: query.get('filter') ?? '',
     range: readRange('range', 'LINK_SHOWN_NO_RANGE'),
@@ -139,10 +249,56 @@ export function fromAddress(search: string, fragment = '', report: (sentence: st
       read('by', choice(MEASURES, text('LINK_EXPECTED_MEASURE', { first, second }), 'LINK_SHOWN_GRADIENT')) ?? START.by,
     drive: query.get('drive') || null,
     source: readCount('source', 'LINK_SHOWN_NEURON'),
+    sets: readSets(query.getAll('sets'), report),
+    against: query.get('against') || null,
+    below: read('below', choice(BELOWS, BELOWS.join(', '), 'LINK_SHOWN_BELOW')) ?? START.below,
     holds: readHolds(query.getAll('hold'), report),
+    write: read('write', {
+      parse: (value) => numberIn(value, 0, MAX_WRITTEN_SYMBOLS, true),
+      expected: text('LINK_EXPECTED_COUNT', { most: MAX_WRITTEN_SYMBOLS }),
+      shown: 'LINK_SHOWN_WRITE',
+    }),
+    temperature: read('temperature', {
+      parse: (value) => numberIn(value, 0, MAX_TEMPERATURE, false),
+      expected: text('LINK_EXPECTED_TEMPERATURE', { most: MAX_TEMPERATURE }),
+      shown: 'LINK_SHOWN_TEMPERATURE',
+    }),
+    seed: read('seed', {
+      parse: (value) => numberIn(value, 0, MAX_SEED, true),
+      expected: text('LINK_EXPECTED_COUNT', { most: MAX_SEED }),
+      shown: 'LINK_SHOWN_SEED',
+    }),
+    branches: readBranches(query.getAll('branch'), report),
+    beside: read('with', { parse: parseBeside, expected: text('LINK_EXPECTED_WITH'), shown: 'LINK_SHOWN_ALONE' }),
+    pairs: read('pairs', choice(PAIRINGS, PAIRINGS.join(', '), 'LINK_SHOWN_PAIRS')),
+    difference: read('rows', choice([DIFFERENCE], DIFFERENCE, 'LINK_SHOWN_BOTH')) !== null,
   }
   if (state.view === 'neuron' && state.neuron === null) state.neuron = 0
   return state
+}
+
+type Read = <T>(name: string, field: Field<T>) => T | null
+
+/** Return the neurons that are the axes of the space of states; null for "pca", its principal components. */
+function readSpace(read: Read): readonly [number, number] | null {
+  const parse = (value: string): readonly number[] | null => (value === PCA ? [] : parseNeurons(value))
+  const axes = read('space', {
+    parse: (value) => (parse(value)?.length === 2 || value === PCA ? parse(value) : null),
+    expected: text('LINK_EXPECTED_SPACE'),
+    shown: 'LINK_SHOWN_COMPONENTS',
+  })
+  return axes?.length ? [axes[0]!, axes[1]!] : null
+}
+
+/** Return the long text that an address names; null, with a sentence, if this window does not have it. */
+function readStored(query: URLSearchParams, report: (sentence: string) => void): string | null {
+  const key = query.get('stored')
+  if (key === null) return null
+  const characters = keyCharacters(key)
+  const stored = characters === null ? null : storedText(key)
+  if (characters === null) report(text('LINK_STORED_WRONG', { value: shortened(key) }))
+  else if (stored === null) report(text('LINK_STORED_MISSING', { characters }))
+  return stored
 }
 
 /** Return the holds of an address; the ones that cannot be read are reported and left out. */
@@ -154,6 +310,31 @@ function readHolds(parts: readonly string[], report: (sentence: string) => void)
     else report(linkProblem('hold', text('LINK_EXPECTED_HOLD', { most: MAX_HOLDS }), part, text('LINK_SHOWN_NO_HOLD')))
   }
   return holds
+}
+
+/** Return the branches of an address; the ones that cannot be read, and repeated ones, are reported and left out. */
+function readBranches(parts: readonly string[], report: (sentence: string) => void): Branch[] {
+  const branches: Branch[] = []
+  for (const part of parts) {
+    const branch = branches.length < MAX_BRANCHES ? parseBranch(part) : null
+    if (branch && !branches.some((other) => isSameBranch(branch, other))) branches.push(branch)
+    else
+      report(
+        linkProblem('branch', text('LINK_EXPECTED_BRANCH', { most: MAX_BRANCHES }), part, text('LINK_SHOWN_NO_BRANCH')),
+      )
+  }
+  return branches
+}
+
+/** Return the sets of holds of an address; the ones that cannot be read are reported and left out. */
+function readSets(parts: readonly string[], report: (sentence: string) => void): HoldSet[] {
+  const sets: HoldSet[] = []
+  for (const part of parts) {
+    const set = sets.length < MAX_SETS ? parseSet(part) : null
+    if (set && !sets.some(({ name }) => name === set.name)) sets.push(set)
+    else report(linkProblem('sets', text('LINK_EXPECTED_SET', { most: MAX_SETS }), part, text('LINK_SHOWN_NO_SET')))
+  }
+  return sets
 }
 
 const shortened = (value: string): string => (value.length > 40 ? `${value.slice(0, 40)}…` : value)

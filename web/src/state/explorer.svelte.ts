@@ -1,26 +1,36 @@
 // The state of the page: the navigation, the loaded data, and the tables that follow from both.
+import { MAX_TEXT_STEPS } from '../../engine/limits'
 import type { Track } from '../data/features'
 import type { Signal } from '../data/run'
 import type { Source } from '../data/source'
-import type { Trace } from '../data/trace'
-import { type Hold, type Range, type Sort, type ViewState, ZOOMS } from '../data/view'
-import { shortFloat, withHold } from '../model/holds'
+import { DEFAULT_ZOOM, FIT_ZOOM, type Range, type Sort, type ViewState, ZOOMS } from '../data/view'
+import { text } from '../messages/text'
+import { differencesOf } from '../model/holds'
 import { type Label, strength } from '../model/labels'
-import { type NeuronScores, type NeuronOrder, sortNeurons } from '../model/neuron-order'
-import type { Picture } from '../model/picture'
-import { chooseScale, type Scale } from '../model/scale'
+import { type NeuronScores, listed, type NeuronOrder, shownSort, sortNeurons } from '../model/neuron-order'
+import { keptBranches } from '../model/continuation'
+import type { PageLines } from '../model/page-lines'
+import { initialStep } from '../model/picture'
+import { isInOneSequence, rangeNeurons, type RangeNeurons } from '../model/range-neurons'
+import { chooseScale, joinedScale, type Scale } from '../model/scale'
+import { carriedChange } from './carried-view'
+import { Consequences } from './consequences.svelte'
+import { Diagram } from './diagram.svelte'
+import { Findings } from './findings.svelte'
+import { LayerWeights } from './layer-weights.svelte'
 import { Loader } from './loader.svelte'
+import { HoldSets } from './hold-sets.svelte'
+import { Holding } from './holding'
 import { type Hover, Navigation } from './navigation.svelte'
 import { Queue } from './requests'
 import { Studies } from './studies.svelte'
+import { TextPage } from './text-page.svelte'
+import { Tour } from './tour.svelte'
 import { Writing } from './writing.svelte'
 
-/** The step of the cursor before it is moved: early in a text, late in a series, so that a forecast has a past. */
-function initialStep({ run, trace }: Picture, steps: number): number {
-  return trace.estimate && run.readout.reads === 'every step'
-    ? Math.floor((steps * 2) / 3)
-    : Math.min(12, Math.floor(steps / 2))
-}
+/** Of a text that a text box holds; words have several characters each. */
+const MAX_BOX_CHARACTERS = 200_000
+const THUMBNAILS_AT_A_TIME = 2
 
 /** Everything that the pages read, and every change that they can make. */
 export class Explorer {
@@ -28,9 +38,32 @@ export class Explorer {
   readonly loader: Loader
   readonly studies: Studies
   readonly writing: Writing
-  readonly thumbnails = new Queue()
+  readonly findings: Findings
+  readonly weights: LayerWeights
+  readonly thumbnails = new Queue(THUMBNAILS_AT_A_TIME)
+  readonly tour: Tour = new Tour(this)
+  readonly diagram: Diagram = new Diagram(this)
+  readonly page: TextPage = new TextPage(this)
+  readonly holding: Holding
+  readonly sets: HoldSets
+  readonly consequences: Consequences
   /** Whether the list of keys is open. */
   keys = $state(false)
+  /** The last edit of the text: a field that takes the place of another one goes on there. */
+  edited: { caret: number } | null = null
+  /** Whether the large box for the text is open. */
+  drawer = $state(false)
+  /** Whether the dialog that shares the view is open. */
+  share = $state(false)
+  /** Whether the card about the neuron of the cursor is open. */
+  card = $state(false)
+  /** Whether the command palette is open. */
+  commands = $state(false)
+  /** The keys pressed while the palette is loading. */
+  readonly earlyKeys: string[] = []
+  /** The lines of the page of text, and how many of them a page key goes; null while there is none. */
+  pageLines = $state.raw<PageLines | null>(null)
+  pageRows = 10
   /** The end of the selected range that stays while the other one moves. */
   #rangeAnchor: number | null = null
 
@@ -45,9 +78,15 @@ export class Explorer {
         this.loader.follow()
       },
     })
+    this.holding = new Holding(this.navigation)
     this.loader = new Loader(source, this.navigation, opensOnlyRun)
+    this.loader.detailNeuron = () => this.cursor.neuron ?? this.state.neuron ?? 0
     this.studies = new Studies(source)
-    this.writing = new Writing(source, this.loader)
+    this.sets = new HoldSets(this.navigation, this.loader)
+    this.consequences = new Consequences(source)
+    this.findings = new Findings(source)
+    this.weights = new LayerWeights(source)
+    this.writing = new Writing(source, this)
   }
 
   get state(): ViewState {
@@ -114,7 +153,21 @@ export class Explorer {
         this.picture.trace.values(`${this.picture.layer.name}.${this.shownSignal.name}`)) ??
       new Float32Array(),
   )
-  scale = $derived.by<Scale>(() => chooseScale(this.shownSignal?.range ?? [null, null], this.values))
+  /** The same without the holds; null if nothing is held. */
+  original = $derived.by<Float32Array | null>(() => {
+    const { picture, shownSignal: signal, values } = this
+    const original = signal && picture?.original?.values(`${picture.layer.name}.${signal.name}`)
+    return original?.length === values.length ? original : null
+  })
+  /** How much the holds change the values of the signal on the screen. */
+  differences = $derived.by(() => (this.original ? differencesOf(this.values, this.original) : null))
+  scale = $derived.by<Scale>(() => {
+    const range = this.shownSignal?.range ?? [null, null]
+    const scale = chooseScale(range, this.values)
+    // One scale for both, so that a colour means the same with and without the holds.
+    return this.original ? joinedScale(scale, chooseScale(range, this.original)) : scale
+  })
+  differenceScale = $derived.by<Scale>(() => chooseScale([null, null], this.differences ?? []))
   steps = $derived.by(() => this.picture?.trace.steps ?? 0)
   /** The label of each neuron for the signal on the screen: the best one that matches the filter. */
   labels = $derived.by<(Label | null)[]>(() => {
@@ -140,21 +193,22 @@ export class Explorer {
   })
   /** The order of the neurons: the chosen one, but by number until the labels or effects to sort by are computed. */
   sort = $derived.by<Sort>(() => {
-    const { sort } = this.state
     const { labels, effects } = this.studies
-    const missing = sort === 'effect' ? !effects.value : (sort === 'label' || sort === 'score') && !labels.value
-    return missing ? 'number' : sort
+    return shownSort(this.state.sort, this.picture?.layer.neurons ?? 0, labels.value !== null, effects.value !== null)
   })
+  /** All neurons of the layer in this order. */
+  sorted = $derived.by<NeuronOrder>(() =>
+    sortNeurons(this.sort, this.values, this.steps, this.state.neuron ?? 0, this.scores),
+  )
+  /** The neurons that are listed: those with a label that matches the filter. */
   order = $derived.by<NeuronOrder>(() => {
-    const { neuron, filter } = this.state
-    const sorted = sortNeurons(this.sort, this.values, this.steps, neuron ?? 0, this.scores)
+    const { sorted } = this
+    const { filter } = this.state
     // Without labels there is nothing to filter by.
     if (!filter.trim() || !this.studies.labels.value) return sorted
-    return { ...sorted, neurons: sorted.neurons.filter((n) => this.labels[n]) }
+    return listed(sorted, (n) => Boolean(this.labels[n]))
   })
 
-  /** A neuron is on in the selected range from this value on. */
-  threshold = $derived.by(() => this.state.threshold ?? Number((0.3 * this.scale.high).toPrecision(2)))
   /** The part of the selected range that lies in the text. */
   range = $derived.by<Range | null>(() => {
     const { range } = this.state
@@ -168,17 +222,23 @@ export class Explorer {
     const track = fits && loaded.feature === state.feature ? loaded.track : null
     return track && track.values.length === this.steps ? track : null
   })
-  /** The neurons that are on in the selected range, and off around it. */
-  rangeNeurons = $derived.by<ReadonlySet<number>>(() => {
-    const places = this.range ? this.studies.places.value : null
-    return new Set((places?.neurons.columns['neuron'] ?? []) as number[])
+  /** The neurons that are on in the selected range, and off around it; null if it lies in several sequences. */
+  found = $derived.by<RangeNeurons | null>(() => {
+    const { picture, range, values, steps } = this
+    if (!picture || !range || !isInOneSequence(picture.trace.start, range)) return null
+    const [low] = this.shownSignal?.range ?? [null]
+    const isOneSided = low !== null && low !== undefined && low >= 0
+    return rangeNeurons({ values, steps, start: picture.trace.start, isOneSided }, range, this.state.threshold)
   })
+  rangeNeurons = $derived.by<ReadonlySet<number>>(() => new Set(this.found?.neurons))
 
   pinned = $derived.by(() => this.state.neuron !== null && this.state.step !== null)
   cursor = $derived.by<Hover>(() => {
     const { state, hover, picture, steps } = this
     if (!picture) return { neuron: null, step: null }
-    const neuron = state.view === 'neuron' || this.pinned ? state.neuron : (hover.neuron ?? state.neuron)
+    const onPage = this.page.open ? this.page.cursorNeuron() : null
+    const inStrips = state.view === 'neuron' || this.pinned ? state.neuron : (hover.neuron ?? state.neuron)
+    const neuron = onPage ?? inStrips
     const step = state.step ?? hover.step
     return {
       neuron: Math.min(neuron ?? this.order.neurons[0] ?? 0, picture.layer.neurons - 1),
@@ -201,14 +261,34 @@ export class Explorer {
     this.navigation.go(change)
   }
 
+  /** Start the tour on the strips of this run, or of the first run that can be shown. */
+  startTour(): void {
+    const run = this.run?.name ?? this.list?.runs.find(({ weights }) => weights)?.name
+    if (run === undefined) return
+    if (this.state.view !== 'network' || this.state.run !== run) this.go({ view: 'network', run })
+    this.tour.start()
+  }
+
   closeNotes(): void {
     this.navigation.notes = []
   }
 
   /** Change the text; the cursor follows `caret`, the place of the edit, which is null for an example. */
   type(text: string, caret: number | null): void {
+    this.edited = caret === null ? null : { caret }
     this.loader.revealCaret(caret)
-    this.navigation.changeText(text === this.run?.examples[0] ? null : text, caret !== null)
+    const branches = keptBranches(this.state.branches, this.text, text, this.run?.unit ?? 'character')
+    this.navigation.changeText(text === this.run?.examples[0] ? null : text, caret !== null, { branches })
+  }
+
+  /** Refuse to insert a text that is too long at once: a text box of a megabyte stops the page for seconds. */
+  checkInsertion(event: InputEvent): void {
+    const inserted = event.data?.length ?? event.dataTransfer?.getData('text/plain').length ?? 0
+    const inSteps = this.run?.unit === 'character' || this.run?.unit === 'byte'
+    const most = inSteps ? MAX_TEXT_STEPS : MAX_BOX_CHARACTERS
+    if (inserted <= most && this.text.length + inserted <= MAX_BOX_CHARACTERS) return
+    event.preventDefault()
+    this.navigation.notes = [text('PASTE_TOO_LONG', { most, characters: inserted })]
   }
 
   /** Move the hover to a neuron and a step. */
@@ -243,6 +323,22 @@ export class Explorer {
     this.navigation.selectRange(range)
   }
 
+  /** Choose a neuron and bring its row into sight. */
+  find(neuron: number): void {
+    this.point(null, this.hover.step)
+    this.go({ neuron })
+    this.loader.reveal++
+  }
+
+  /** Show another run on the same page, with the same text and signal as far as it has them. */
+  openRun(name: string): void {
+    const from = this.summary
+    const to = this.list?.runs.find((run) => run.name === name)
+    if (!to || name === this.state.run) return
+    this.loader.carriesView = true
+    this.go(carriedChange(this.state, from, to))
+  }
+
   /** Move one end of the selected range with the cursor; the other end stays. */
   extendRange(by: number): void {
     const { neuron, step } = this.cursor
@@ -253,7 +349,8 @@ export class Explorer {
     const fixed = this.#rangeAnchor ?? step
     const moving = range ? Math.max(0, Math.min(this.steps - 1, step + by)) : step
     this.selectRange({ first: Math.min(fixed, moving), last: Math.max(fixed, moving) })
-    this.move(neuron ?? 0, moving)
+    if (this.page.open) this.page.move(neuron ?? 0, moving)
+    else this.move(neuron ?? 0, moving)
   }
 
   /** Show another text with one place of it selected; the browser's Back button leads back. */
@@ -268,14 +365,21 @@ export class Explorer {
     this.go({ feature: feature === this.state.feature ? null : feature })
   }
 
+  /** Show the whole text, or, if it is shown already, the usual size. */
+  fit(): void {
+    this.go({ zoom: this.state.zoom === FIT_ZOOM ? DEFAULT_ZOOM : FIT_ZOOM })
+    this.loader.reveal++
+  }
+
   /** Make the cells larger or smaller. */
   zoom(by: number): void {
-    this.go({ zoom: Math.max(0, Math.min(ZOOMS - 1, this.state.zoom + by)) })
+    if (this.state.zoom === FIT_ZOOM) this.go({ zoom: by > 0 ? DEFAULT_ZOOM : 0 })
+    else this.go({ zoom: Math.max(0, Math.min(ZOOMS - 1, this.state.zoom + by)) })
     this.loader.reveal++
   }
 
   /** Return one neuron with all its signals and drives, and its row in that trace; null until it is loaded. */
-  neuron(index: number): { trace: Trace; row: number } | null {
+  neuron(index: number): ReturnType<Loader['neuron']> {
     return this.loader.neuron(index)
   }
 
@@ -283,30 +387,12 @@ export class Explorer {
     this.loader.loadNeuron(index)
   }
 
-  /** Hold a signal, in place of a hold of the same signal over the same steps. */
-  hold(hold: Hold): void {
-    this.go({ holds: withHold(this.state.holds, { ...hold, value: shortFloat(hold.value) }) })
-  }
-
   /** Hold the signal on the screen under the cursor at 0, from its step on. */
   holdAtZero(): void {
-    const { picture, shownSignal } = this
-    const { neuron, step } = this.cursor
+    const { picture, shownSignal, cursor } = this
+    const { neuron, step } = cursor
     if (!picture || !shownSignal || neuron === null || step === null) return
-    this.hold({ layer: picture.layer.name, signal: shownSignal.name, neuron, value: 0, first: step, last: null })
-  }
-
-  /** Remove one hold; without a place, all of them. */
-  release(place: number | null): void {
-    if (this.state.holds.length)
-      this.go({ holds: place === null ? [] : this.state.holds.filter((_, k) => k !== place) })
-  }
-
-  /** Put what the network wrote behind the text. */
-  keepWritten(): void {
-    const { written } = this.writing
-    if (!written) return
-    this.writing.remove()
-    this.type(written.text + written.continuation, null)
+    const cell = { layer: picture.layer.name, signal: shownSignal.name, neuron }
+    this.holding.hold({ ...cell, value: 0, first: step, last: null })
   }
 }

@@ -5,8 +5,10 @@
 //     hold=0.2.h.1.0-       h of neuron 2 is held at 1 over the whole text
 //     hold=0.2.h.1.3-7      ... from step 3 to step 7
 //
+// Named sets of holds: `sets=NAME:HOLD,HOLD`, once for each set; `against=NAME` compares the holds with one.
+//
 // Only VALUE may have a dot of its own: the last dot separates it from STEPS.
-import type { Hold } from '../data/view'
+import type { Hold, HoldSet } from '../data/view'
 
 const LAYER = /^layer(\d+)(_reverse)?$/
 const HOLD =
@@ -28,4 +30,23 @@ export function parseHold(part: string): Hold | null {
   if (!Number.isFinite(value) || (last !== null && last < first)) return null
   const layer = `layer${Number(fields['layer'])}${fields['reverse'] ? '_reverse' : ''}`
   return { layer, neuron: Number(fields['neuron']), signal: fields['signal']!, value, first, last }
+}
+
+export const MAX_SETS = 20
+export const MAX_SET_NAME = 40
+
+/** Return a set as it stands in the address. */
+export const setText = ({ name, holds }: HoldSet): string => `${name}:${holds.map(holdText).join(',')}`
+
+/** Return the set of a part of an address; null if it does not describe one. */
+export function parseSet(part: string): HoldSet | null {
+  // Holds have no colon; the name may.
+  const colon = part.lastIndexOf(':')
+  const name = part.slice(0, colon).trim()
+  const holds = part
+    .slice(colon + 1)
+    .split(',')
+    .map(parseHold)
+  if (colon < 1 || !name || [...name].length > MAX_SET_NAME || holds.some((hold) => hold === null)) return null
+  return { name, holds: holds as Hold[] }
 }

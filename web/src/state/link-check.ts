@@ -1,9 +1,13 @@
 // Parts of a link that this run or this text does not have: a sentence for each, and the view without them.
 import type { Layer, Run } from '../data/run'
-import { START, type ViewState } from '../data/view'
+import { type Branch, type Hold, START, type ViewState } from '../data/view'
 import { text } from '../messages/text'
+import { symbolLabels } from '../model/characters'
 import { linkProblem } from './address'
-import { holdText } from './hold-address'
+import { branchText } from './branch-address'
+import { holdText, setText } from './hold-address'
+import { besideText } from './beside-address'
+import { DEFAULT_LENGTH } from './writing-settings'
 
 export interface CheckedView {
   state: ViewState
@@ -47,16 +51,45 @@ export function checkRun(state: ViewState, run: Run): CheckedView {
     sentences.push(linkProblem('checkpoint', expected, state.checkpoint, text('LINK_SHOWN_BEST_WEIGHTS')))
     checked.checkpoint = null
   }
+  const expectedHeld = text('LINK_EXPECTED_HELD', { layers: layers.join(', ') })
+  const { beside } = state
+  if (beside?.kind === 'checkpoint' && beside.step !== null && !run.checkpoints.includes(beside.step)) {
+    const expected = run.checkpoints.length
+      ? text('LINK_EXPECTED_CHECKPOINT', { steps: run.checkpoints.join(', ') })
+      : text('LINK_EXPECTED_NO_CHECKPOINT')
+    sentences.push(linkProblem('with', expected, besideText(beside), text('LINK_SHOWN_ALONE')))
+    checked.beside = null
+  }
   checked.holds = state.holds.filter((hold) => {
-    const held = run.layers.find(({ name }) => name === hold.layer)
-    const isThere = held && hold.neuron < held.neurons && held.signals.some(({ name }) => name === hold.signal)
-    if (!isThere) {
-      const expected = text('LINK_EXPECTED_HELD', { layers: layers.join(', ') })
-      sentences.push(linkProblem('hold', expected, holdText(hold), text('LINK_SHOWN_NO_HOLD')))
-    }
+    const isThere = hasHeld(run, hold)
+    if (!isThere) sentences.push(linkProblem('hold', expectedHeld, holdText(hold), text('LINK_SHOWN_NO_HOLD')))
     return isThere
   })
+  checked.branches = state.branches.filter((branch) => {
+    const isThere = run.readout.kind === 'symbols' && symbolLabels(run.vocabulary).includes(branch.symbol)
+    if (!isThere) sentences.push(branchProblem(branch))
+    return isThere
+  })
+  checked.sets = state.sets.filter((set) => {
+    const isThere = set.holds.every((hold) => hasHeld(run, hold))
+    if (!isThere) sentences.push(linkProblem('sets', expectedHeld, setText(set), text('LINK_SHOWN_NO_SET')))
+    return isThere
+  })
+  if (state.against !== null && !checked.sets.some(({ name }) => name === state.against)) {
+    const expected = checked.sets.map(({ name }) => name).join(', ') || text('LINK_EXPECTED_NONE')
+    sentences.push(linkProblem('against', expected, state.against, text('LINK_SHOWN_NO_AGAINST')))
+    checked.against = null
+  }
   return { state: checked, sentences }
+}
+
+const branchProblem = (branch: Branch): string =>
+  linkProblem('branch', text('LINK_EXPECTED_BRANCH_SYMBOL'), branchText(branch), text('LINK_SHOWN_NO_BRANCH'))
+
+/** Whether a run has the signal that a hold holds. */
+export function hasHeld(run: Run, hold: Hold): boolean {
+  const held = run.layers.find(({ name }) => name === hold.layer)
+  return held !== undefined && hold.neuron < held.neurons && held.signals.some(({ name }) => name === hold.signal)
 }
 
 function checkNeurons(state: ViewState, layer: Layer, sentences: string[]): void {
@@ -66,6 +99,15 @@ function checkNeurons(state: ViewState, layer: Layer, sentences: string[]): void
     const shown = needed ? text('LINK_SHOWN_NEURON') : text('LINK_SHOWN_NO_NEURON')
     sentences.push(linkProblem('neuron', expected, state.neuron, shown))
     state.neuron = state.view === 'neuron' ? 0 : null
+  }
+  const neurons = state.neurons.filter((neuron) => neuron < layer.neurons)
+  if (neurons.length < state.neurons.length) {
+    sentences.push(linkProblem('neurons', expected, state.neurons.join(','), text('LINK_SHOWN_NO_NEURONS')))
+    state.neurons = neurons
+  }
+  if (state.space?.some((neuron) => neuron >= layer.neurons)) {
+    sentences.push(linkProblem('space', expected, state.space.join(','), text('LINK_SHOWN_COMPONENTS')))
+    state.space = null
   }
   if (state.source !== null && state.source >= layer.neurons) {
     sentences.push(linkProblem('source', expected, state.source, text('LINK_SHOWN_NEURON')))
@@ -89,5 +131,11 @@ export function checkText(state: ViewState, steps: number): CheckedView {
     sentences.push(linkProblem(name, expected, `${range.first}-${range.last}`, shown))
     checked[name] = null
   }
+  // A branch may begin in what the network writes behind the text.
+  const most = steps + (state.write ?? DEFAULT_LENGTH)
+  checked.branches = state.branches.filter((branch) => {
+    if (branch.step >= most) sentences.push(branchProblem(branch))
+    return branch.step < most
+  })
   return { state: checked, sentences }
 }

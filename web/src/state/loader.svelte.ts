@@ -1,36 +1,30 @@
 // Loads what the view needs from the source: the list of runs, the run, and the picture (one text run through one layer).
 import type { Layer, Run, Signal, Summary } from '../data/run'
-import { type RunList, type Source, SourceError, type TraceRequest } from '../data/source'
+import { type Progress, type RunList, type Source, SourceError } from '../data/source'
+import { sentenceOf } from '../data/source-error'
 import type { Trace } from '../data/trace'
 import type { Hold } from '../data/view'
 import { text } from '../messages/text'
 import { stepAt } from '../model/characters'
-import { mainSignal } from '../model/main-signal'
-import type { Picture } from '../model/picture'
+import { hasWeights, isWhole, layerOf, pictureRequest, signalOf, topCount } from '../model/first-request'
+import { nearNames } from '../model/near-names'
+import { isOfSameTrace, type Picture } from '../model/picture'
+import { fittingView } from './carried-view'
+import { EquationCheck } from './equation-check.svelte'
+import { painted } from './idle'
 import { checkRun, checkText } from './link-check'
 import type { Navigation } from './navigation.svelte'
 import { Latest } from './requests'
+import { TraceCache } from './trace-cache'
+import { Wait } from './waiting.svelte'
 
-/** Up to this many values of one signal, all signals are fetched at once, so that no hover has to wait. */
-const MAX_WHOLE_VALUES = 16000
 const TRAINING_DELAY_MS = 2000
-const CACHED_TRACES = 8
-const TOP_SYMBOLS = 3
-/** Few classes are all listed. */
-const TOP_CLASSES = 5
 
-const topCount = ({ readout }: Run): number => (readout.kind === 'classes' ? TOP_CLASSES : TOP_SYMBOLS)
-
-/** Whether two pictures show the same text, layer, weights and holds. */
-const isOfSameTrace = (a: Picture, b: Picture): boolean =>
-  a.text === b.text &&
-  a.layer.name === b.layer.name &&
-  a.generation === b.generation &&
-  a.checkpoint === b.checkpoint &&
-  JSON.stringify(a.holds) === JSON.stringify(b.holds)
-
-/** The traces of a picture (see Picture). */
-type Traced = Pick<Picture, 'trace' | 'holds' | 'original' | 'refusal'>
+/** One neuron with everything that is known of it, and the same without the holds; null if nothing is held. */
+interface NeuronTraces {
+  trace: Trace
+  original: Trace | null
+}
 
 /** The data of the page; it follows the view of a navigation. */
 export class Loader {
@@ -45,12 +39,20 @@ export class Loader {
   /** Grows when another place was visited, so that the strips must come into sight. */
   visits = $state(0)
 
+  /** The check of the equations of the picture. */
+  readonly check: EquationCheck
+  /** The wait for the next picture. */
+  readonly wait = new Wait()
+  /** The text whose reading was cancelled. */
+  #cancelled = $state<string | null>(null)
+  /** The neuron of the panel, which is requested with the picture. */
+  detailNeuron: () => number | null = () => null
   /** Traces of single neurons with all signals and drives; they belong to `picture`. */
-  #neuronTraces = $state.raw<ReadonlyMap<number, Trace>>(new Map())
-  #staleNeuronTraces: ReadonlyMap<number, Trace> = new Map()
+  #neuronTraces = $state.raw<ReadonlyMap<number, NeuronTraces>>(new Map())
+  #staleNeuronTraces: ReadonlyMap<number, NeuronTraces> = new Map()
   readonly #pictureRequests = new Latest()
   readonly #neuronRequests = new Latest()
-  readonly #cache = new Map<string, Traced>()
+  readonly #traces: TraceCache
   /** Counts the readings of newer weights. */
   #generation = 0
   /** The place of the edit in the text; the cursor goes there when the picture is loaded. */
@@ -58,6 +60,12 @@ export class Loader {
   #visiting = false
   /** The parts of a link that have not been checked against the run and the text yet. */
   #unchecked = { run: false, text: false }
+  /** Whether the view comes from another run, so that what this run does not have is left out of it. */
+  carriesView = false
+  /** The new run whose picture is not drawn yet; once it is, the source gets ready for more requests. Null if there is none. */
+  #unprepared: string | null = null
+  /** The run that is on its way; null if there is none. */
+  #loading: string | null = null
   #reloadTimer: ReturnType<typeof setTimeout> | undefined
   #loadedAt = 0
 
@@ -66,26 +74,33 @@ export class Loader {
     private readonly navigation: Navigation,
     /** Whether a list of one run is skipped when the page is opened without a view. */
     private readonly opensOnlyRun = false,
-  ) {}
+  ) {
+    this.check = new EquationCheck(source)
+    this.#traces = new TraceCache(source)
+  }
 
   summary = $derived.by<Summary | null>(
     () => this.list?.runs.find((run) => run.name === this.navigation.state.run) ?? null,
   )
   /** The link names a run that does not exist. */
   missing = $derived.by(() => this.navigation.state.view !== 'runs' && this.list !== null && this.summary === null)
-  layer = $derived.by<Layer | null>(() => {
-    const layers = this.run?.layers
-    return layers?.find((layer) => layer.name === this.navigation.state.layer) ?? layers?.[0] ?? null
+  /** The names of runs that are similar to the name of a link that no run has. */
+  nearRuns = $derived.by<string[]>(() => {
+    const { run } = this.navigation.state
+    return this.missing && run !== null
+      ? nearNames(
+          run,
+          this.list!.runs.map(({ name }) => name),
+        )
+      : []
   })
+  layer = $derived.by<Layer | null>(() => layerOf(this.run, this.navigation.state.layer))
   signal = $derived.by<Signal | null>(() => {
     const { layer, run } = this
-    const named = layer?.signals.find((signal) => signal.name === this.navigation.state.signal)
-    return named ?? (layer && run ? mainSignal(layer, run.end) : null)
+    return layer && run ? signalOf(run, layer, this.navigation.state.signal) : null
   })
   /** False for a run that has only just begun. */
-  hasWeights = $derived.by(
-    () => this.run?.weights || (this.run?.checkpoints.length ?? 0) > 0 || (this.run?.step ?? 0) > 0,
-  )
+  hasWeights = $derived.by(() => hasWeights(this.run))
   /** The training step of the weights of the strips; null for the best ones. */
   checkpoint = $derived.by(() => {
     const { view, checkpoint } = this.navigation.state
@@ -96,7 +111,22 @@ export class Loader {
     const { view, holds } = this.navigation.state
     return view === 'network' || view === 'neuron' ? holds : []
   })
+  /** The holds of the set that the holds are compared with; none for the free network. */
+  baseline = $derived.by<readonly Hold[]>(() => {
+    const { view, sets, against } = this.navigation.state
+    if (view !== 'network' && view !== 'neuron') return []
+    return sets.find(({ name }) => name === against)?.holds ?? []
+  })
   text = $derived.by(() => this.navigation.state.text ?? this.run?.examples[0] ?? '')
+  /** The picture is not the one that was chosen last, which takes long or was cancelled. */
+  stale = $derived.by(() => {
+    const { picture, wait, text } = this
+    if (!picture || (wait.now === null && this.#cancelled === null)) return false
+    const isShown = picture.text === text && picture.layer.name === this.layer?.name
+    return !isShown || wait.now !== null
+  })
+  /** The text on the page is not read, because a reader cancelled that. */
+  cancelled = $derived.by(() => this.#cancelled !== null && this.#cancelled === this.text)
 
   /** Follow the list of runs. Returns a function that stops. */
   open(): () => void {
@@ -135,23 +165,36 @@ export class Loader {
     }
   }
 
+  /** Give up the reading of a long text. */
+  cancel(): void {
+    this.#pictureRequests.cancel()
+    this.wait.end()
+    this.#cancelled = this.text
+  }
+
+  /** Read the text of the page after all. */
+  resume(): void {
+    this.#loadPicture()
+  }
+
   /** Return one neuron with all its signals and drives, and its row in that trace; null until it is loaded. */
-  neuron(index: number): { trace: Trace; row: number } | null {
-    if (this.picture?.whole) return { trace: this.picture.trace, row: index }
+  neuron(index: number): (NeuronTraces & { row: number }) | null {
+    const { picture } = this
+    if (picture?.whole) return { trace: picture.trace, original: picture.original, row: index }
     // The former values stay until the new ones are loaded.
-    const trace = this.#neuronTraces.get(index) ?? this.#staleNeuronTraces.get(index)
-    return trace ? { trace, row: 0 } : null
+    const traces = this.#neuronTraces.get(index) ?? this.#staleNeuronTraces.get(index)
+    return traces ? { ...traces, row: 0 } : null
   }
 
   /** Load one neuron with all its signals and drives, unless it is loaded. */
   loadNeuron(index: number): void {
     const picture = this.picture
     if (!picture || picture.whole || this.#neuronTraces.has(index)) return
-    this.#neuronRequests.request(async () => {
+    this.#neuronRequests.request(async (signal) => {
       if (this.picture !== picture || this.#neuronTraces.has(index)) return
       const { run, layer, text, checkpoint, holds } = picture
       const signals = layer.signals.map((signal) => signal.name)
-      await this.#try(async () => {
+      await this.#try(signal, async () => {
         const request = {
           text,
           layer: layer.name,
@@ -162,9 +205,12 @@ export class Loader {
           checkpoint,
           ...(holds.length ? { holds } : {}),
         }
-        const trace = await this.source.trace(run.name, request)
+        const trace = await this.source.trace(run.name, request, { signal })
+        const original = picture.original
+          ? await this.source.trace(run.name, { ...request, holds: picture.baseline }, { signal })
+          : null
         if (this.picture && isOfSameTrace(this.picture, picture))
-          this.#neuronTraces = new Map(this.#neuronTraces).set(index, trace)
+          this.#neuronTraces = new Map(this.#neuronTraces).set(index, { trace, original })
       })
     })
   }
@@ -204,20 +250,24 @@ export class Loader {
     // The list of runs comes first: no run is requested that it does not have.
     if (name === null || !this.list) return
     if (!this.summary) {
-      this.problem = text('RUN_UNKNOWN', { name })
+      const near = this.nearRuns.length > 0
+      this.problem = text(near ? 'RUN_UNKNOWN_NEAR' : 'RUN_UNKNOWN', { name })
       return
     }
     if (this.summary.state === 'unreadable') {
       this.problem = this.summary.problem
       return
     }
-    void this.#try(async () => {
+    // The list may arrive again while the run is on its way.
+    if (!again && this.#loading === name) return
+    this.#loading = name
+    void this.#try(null, async () => {
       this.#loadedAt = performance.now()
-      const run = await this.source.run(name)
+      const run = await this.source.run(name).finally(() => (this.#loading = null))
       this.lost = false
       if (this.navigation.state.run !== name || (!again && this.run?.name === name)) return
       this.run = run
-      this.source.prepare(name)
+      this.#unprepared = name
       this.#checkRun(run)
       this.#loadPicture()
     })
@@ -225,6 +275,8 @@ export class Loader {
 
   /** Take out of the view what a link names that the run does not have. */
   #checkRun(run: Run): void {
+    if (this.carriesView) this.navigation.replace(fittingView(this.navigation.state, run))
+    this.carriesView = false
     if (!this.#unchecked.run) return
     this.#unchecked.run = false
     const { state, sentences } = checkRun(this.navigation.state, run)
@@ -233,55 +285,46 @@ export class Loader {
 
   /** Request the values that the view needs; the old picture stays until they are loaded. */
   #loadPicture(): void {
-    this.#pictureRequests.request(async () => {
-      const { run, layer, signal, text, checkpoint, holds } = this
-      if (!run || !layer || !signal || this.navigation.state.view === 'runs' || !this.hasWeights) return
-      const whole = layer.neurons * text.length <= MAX_WHOLE_VALUES
+    this.#cancelled = null
+    this.#pictureRequests.request(async (signal) => {
+      const { run, layer, signal: shown, text, checkpoint, holds, baseline } = this
+      if (!run || !layer || !shown || this.navigation.state.view === 'runs' || !this.hasWeights) return this.wait.end()
+      const whole = isWhole(layer, text)
       const generation = this.#generation
-      const shown = whole ? '' : signal.name
-      const key = JSON.stringify([run.name, layer.name, shown, generation, checkpoint, text, holds])
-      await this.#try(async () => {
-        const signals = whole ? layer.signals.map((signal) => signal.name) : [signal.name]
-        const request = {
-          text,
-          layer: layer.name,
-          signals,
-          neurons: null,
-          drives: whole,
-          top: topCount(run),
-          checkpoint,
-        }
-        const traced = this.#cache.get(key) ?? (await this.#traced(run.name, request, holds))
-        if (traced.refusal === null) this.#cacheTraced(key, traced)
+      const request = pictureRequest(run, layer, shown, text, checkpoint)
+      this.wait.begin(text)
+      const isLoaded = await this.#try(signal, async () => {
+        const onProgress = (progress: Progress): void => this.wait.report(progress)
+        const waiting = { signal, replaces: true, onProgress }
+        const query = { name: run.name, request, generation, detail: whole ? null : this.#detail() }
+        const { detail, ...traced } = await this.#traces.withHolds(query, holds, baseline, waiting)
         if (this.run?.name !== run.name) return
-        this.#show({ run, layer, text, signal: signal.name, whole, generation, checkpoint, ...traced })
+        this.#show({ run, layer, text, signal: shown.name, whole, generation, checkpoint, ...traced }, detail)
+        // The equations of a held signal do not hold: the same text is checked without the holds.
+        this.check.follow(run.name, request, traced.free ?? traced.trace)
       })
+      if (signal.aborted) return
+      this.wait.end()
+      this.#prepare(run.name)
+      // A picture of another text must not stand under the sentence that says why this text has none.
+      if (!isLoaded && !this.lost && this.text === text && this.picture?.text !== text) this.picture = null
     })
   }
 
-  /** Return the trace with the holds beside the predictions without them, or the trace without them if they are refused. */
-  async #traced(name: string, request: TraceRequest, holds: readonly Hold[]): Promise<Traced> {
-    let refusal: string | null = null
-    if (holds.length)
-      try {
-        const trace = await this.source.trace(name, { ...request, holds })
-        // The same engine computes both, so that they differ by the holds alone.
-        const predictions = { ...request, signals: [], neurons: [], drives: false, holds: [] }
-        return { trace, holds, original: await this.source.trace(name, predictions), refusal }
-      } catch (error) {
-        if (!(error instanceof SourceError) || error.lost) throw error
-        refusal = error.problem
-      }
-    return { trace: await this.source.trace(name, request), holds: [], original: null, refusal }
+  /** Get the source ready for more requests of a new run: what that loads and computes would delay the picture. */
+  #prepare(run: string): void {
+    if (this.#unprepared !== run) return
+    this.#unprepared = null
+    void painted().then(() => this.source.prepare(run))
   }
 
-  #cacheTraced(key: string, traced: Traced): void {
-    this.#cache.delete(key)
-    this.#cache.set(key, traced)
-    for (const oldest of this.#cache.keys()) if (this.#cache.size > CACHED_TRACES) this.#cache.delete(oldest)
+  /** Return the neuron that the panel will show, if the layer has it. */
+  #detail(): number | null {
+    const neuron = this.detailNeuron()
+    return neuron !== null && neuron < (this.layer?.neurons ?? 0) ? neuron : null
   }
 
-  #show(picture: Picture): void {
+  #show(picture: Picture, detail: number | null): void {
     const old = this.picture
     if (!old || !isOfSameTrace(old, picture)) {
       const related = old?.run.name === picture.run.name && old.layer.name === picture.layer.name
@@ -289,6 +332,12 @@ export class Loader {
       else if (this.#neuronTraces.size) this.#staleNeuronTraces = this.#neuronTraces
       this.#neuronTraces = new Map()
     }
+    const trace = detail === null ? null : picture.trace.detail
+    if (detail !== null && trace)
+      this.#neuronTraces = new Map(this.#neuronTraces).set(detail, {
+        trace,
+        original: picture.original?.detail ?? null,
+      })
     this.picture = picture
     this.problem = null
     if (this.#unchecked.text && picture.text === this.text) {
@@ -310,14 +359,18 @@ export class Loader {
     }
   }
 
-  async #try(work: () => Promise<void>): Promise<void> {
+  /** Run work that may be given up, and report its failure. Returns whether it succeeded. */
+  async #try(signal: AbortSignal | null, work: () => Promise<void>): Promise<boolean> {
     try {
       await work()
+      return true
     } catch (error) {
+      if (signal?.aborted) return false
       if (error instanceof SourceError && error.lost) {
         this.lost = true
         this.#reloadTimer ??= setTimeout(() => this.#reload(), TRAINING_DELAY_MS)
-      } else this.problem = error instanceof Error ? error.message : String(error)
+      } else this.problem = sentenceOf(error)
+      return false
     }
   }
 }

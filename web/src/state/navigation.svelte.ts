@@ -1,6 +1,8 @@
 // The view and the address of the page: each follows the other, and the browser's history leads back.
 import { type Range, START, type ViewState } from '../data/view'
 import { fromAddress, toAddress } from './address'
+import { whenIdle } from './idle'
+import { MAX_ADDRESS_CHARACTERS, storeText } from './long-texts'
 
 /** A change of one of these fields becomes a step of the browser's history. */
 const HISTORY_FIELDS = [
@@ -8,16 +10,37 @@ const HISTORY_FIELDS = [
   'layer',
   'signal',
   'sort',
+  'order',
   'feature',
   'checkpoint',
   'by',
   'drive',
   'source',
   'holds',
+  'below',
+  'write',
+  'temperature',
+  'seed',
+  'branches',
+  'sets',
+  'against',
+  'beside',
+  'pairs',
+  'difference',
+  'as',
+  'neurons',
+  'panel',
+  'space',
+  'matrix',
+  'over',
+  'at',
+  'bin',
 ] as const
 const ADDRESS_DELAY_MS = 300
-/** Two changes of the text with a longer pause between them are two steps of the browser's history. */
-const TYPING_PAUSE_MS = 1500
+/** Two changes of one series with a longer pause between them are two steps of the browser's history. */
+const SERIES_PAUSE_MS = 1500
+/** The series of the letters that are typed. */
+const TYPING = 'text'
 
 /** Called after the page changed the view, and after a link or the Back button did. */
 export interface NavigationListener {
@@ -37,7 +60,10 @@ export class Navigation {
   notes = $state.raw<string[]>([])
   hover = $state.raw<Hover>({ neuron: null, step: null })
   #addressTimer: ReturnType<typeof setTimeout> | undefined
-  #typedAt = -Infinity
+  /** The changes that are one step of the browser's history, and the time of the last one. */
+  #series = { name: '', at: -Infinity }
+  /** How many steps of the browser's history lie between the present view and the one that the page began with. */
+  #place = 0
 
   constructor(private readonly listener: NavigationListener) {}
 
@@ -48,7 +74,8 @@ export class Navigation {
       const notes: string[] = []
       this.state = fromAddress(location.search, location.hash, (sentence) => notes.push(sentence))
       this.notes = notes
-      this.#typedAt = -Infinity
+      this.#endSeries()
+      this.#place = placeOf(history.state)
       this.hover = { neuron: null, step: null }
       this.listener.linkOpened()
     }
@@ -79,7 +106,7 @@ export class Navigation {
       if (otherPage) this.hover = { neuron: null, step: next.run === before.run ? this.hover.step : null }
       this.#write('push')
       if (otherPage) scrollTo(0, 0)
-      this.#typedAt = -Infinity
+      this.#endSeries()
     } else {
       this.state = next
       this.#writeSoon()
@@ -92,16 +119,41 @@ export class Navigation {
    *
    * @param text the text; null for the run's first example
    * @param typed whether it was typed; a text that was chosen from a list always is a step of its own
+   * @param change what changes with it
    */
-  changeText(text: string | null, typed: boolean): void {
+  changeText(text: string | null, typed: boolean, change: Partial<ViewState> = {}): void {
+    if (typed) return this.continue(TYPING, { ...change, text, range: null })
+    this.go({ ...change, text, range: null })
+    this.#endSeries()
+  }
+
+  /**
+   * Change the view as one of a series, such as the moves of a slider: a series is one step of the browser's history.
+   *
+   * @param pause the milliseconds after which a change begins a new series
+   */
+  continue(series: string, change: Partial<ViewState>, pause = SERIES_PAUSE_MS): void {
     const now = performance.now()
-    if (typed && now - this.#typedAt < TYPING_PAUSE_MS) {
+    if (this.#series.name === series && now - this.#series.at < pause) {
       clearTimeout(this.#addressTimer)
-      this.state = { ...this.state, text, range: null }
+      this.state = { ...this.state, ...change }
       this.#writeSoon()
       this.listener.viewChanged()
-    } else this.go({ text, range: null })
-    this.#typedAt = typed ? now : -Infinity
+    } else this.go(change)
+    this.#series = { name: series, at: now }
+  }
+
+  /** Go back to the view before the last step of the browser's history that this page made. */
+  undo(): void {
+    if (this.#place === 0) return
+    clearTimeout(this.#addressTimer)
+    this.#write('replace')
+    history.back()
+  }
+
+  /** Take the last undoing back. */
+  redo(): void {
+    history.forward()
   }
 
   /** Change the view as a step of the browser's history, whatever changes. */
@@ -117,6 +169,11 @@ export class Navigation {
   correct(state: ViewState, sentences: string[]): void {
     if (!sentences.length) return
     this.notes = [...this.notes, ...sentences]
+    this.replace(state)
+  }
+
+  /** Replace the view without a step of the browser's history. */
+  replace(state: ViewState): void {
     this.state = state
     this.#write('replace')
   }
@@ -140,13 +197,31 @@ export class Navigation {
     this.go({ range, threshold: range ? this.state.threshold : null })
   }
 
+  #endSeries(): void {
+    this.#series = { name: '', at: -Infinity }
+  }
+
   #writeSoon(): void {
-    this.#addressTimer = setTimeout(() => this.#write('replace'), ADDRESS_DELAY_MS)
+    this.#addressTimer = setTimeout(() => {
+      const { state } = this
+      // Browsers take milliseconds to write an address, which no letter must wait for.
+      whenIdle(() => this.state === state && this.#write('replace'))
+    }, ADDRESS_DELAY_MS)
   }
 
   #write(how: 'push' | 'replace'): void {
     const address = toAddress(this.state)
+    const { text, beside } = this.state
+    for (const words of [text, beside?.kind === 'text' ? beside.text : null])
+      if (words !== null && words.length > MAX_ADDRESS_CHARACTERS) storeText(words)
     if (address === location.search + location.hash) return
-    history[how === 'push' ? 'pushState' : 'replaceState'](null, '', address || location.pathname)
+    if (how === 'push') history.pushState({ place: ++this.#place }, '', address || location.pathname)
+    else history.replaceState({ place: this.#place }, '', address || location.pathname)
   }
+}
+
+/** Return the number of steps that a state of the browser's history has before it. */
+function placeOf(state: unknown): number {
+  const { place = 0 } = (state ?? {}) as { place?: number }
+  return place
 }

@@ -1,7 +1,17 @@
 // The studies of a run: their progress and answers (labels, effects, health, one neuron, places), and features.
 import type { Feature, Track } from '../data/features'
 import { type Source, SourceError, UnavailableError } from '../data/source'
-import { type AboutNeuron, type Places, rows, type StudyRequest, type Table } from '../data/study'
+import { sentenceOf } from '../data/source-error'
+import {
+  type AboutNeuron,
+  type CardPassages,
+  type Distributions,
+  type Places,
+  rows,
+  type Snapshot,
+  type StudyRequest,
+  type Table,
+} from '../data/study'
 import { text } from '../messages/text'
 import { type Effect, effects } from '../model/effects'
 import { activity } from '../model/activities'
@@ -24,6 +34,7 @@ export class Study<T> {
   /** Whether the answer is about weights that have changed since. */
   stale = $state(false)
   #key = ''
+  #run = ''
   #requestNumber = 0
 
   constructor(
@@ -45,6 +56,8 @@ export class Study<T> {
       this.state = 'unknown'
       this.stale = false
     }
+    if (run !== this.#run) this.value = null
+    this.#run = run
     this.#key = key
     void this.#poll(++this.#requestNumber, run, request, start)
   }
@@ -68,7 +81,7 @@ export class Study<T> {
           this.#key = ''
           return
         }
-        answer = { state: 'failed' as const, error: error instanceof Error ? error.message : String(error) }
+        answer = { state: 'failed' as const, error: sentenceOf(error) }
       }
       if (requestNumber !== this.#requestNumber) return
       this.state = answer.state
@@ -97,6 +110,9 @@ export class Studies {
   readonly health: Study<{ neurons: Health[]; gates: Saturated[] }>
   readonly neuron: Study<AboutNeuron>
   readonly places: Study<Places>
+  readonly card: Study<CardPassages>
+  readonly distributions: Study<Distributions>
+  readonly snapshot: Study<Snapshot>
   features = $state.raw<Feature[]>([])
   /** Why the features of the text are unknown; null if they are known. */
   featureProblem = $state<string | null>(null)
@@ -114,6 +130,9 @@ export class Studies {
     })
     this.neuron = new Study(source, (result) => result as AboutNeuron)
     this.places = new Study(source, (result) => result as Places)
+    this.card = new Study(source, (result) => result as CardPassages)
+    this.distributions = new Study(source, (result) => result as Distributions)
+    this.snapshot = new Study(source, (result) => result as Snapshot)
   }
 
   /** Load the saved labels and effects of a run; `again` if its weights have changed. */

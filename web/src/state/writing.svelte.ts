@@ -1,122 +1,269 @@
-// What the network writes behind the text: the settings, the continuation, and the one without the holds.
-import { type ContinueRequest, type Source, SourceError } from '../data/source'
-import type { Hold } from '../data/view'
-import { type Code, text } from '../messages/text'
-import type { Loader } from './loader.svelte'
+// What the network writes behind the text and in branches of it. It follows the text as soon as the text pauses.
+import type { Layer, Run, Signal } from '../data/run'
+import type { ContinueRequest, Progress, Source, Waiting } from '../data/source'
+import { sentenceOf } from '../data/source-error'
+import type { Branch, Hold, ViewState } from '../data/view'
+import type { Code } from '../messages/text'
+import {
+  type BranchRow,
+  type Continuation,
+  type Ghost,
+  idOfSymbol,
+  readContinuation,
+  remainder,
+} from '../model/continuation'
+import type { Picture } from '../model/picture'
+import { isSameBranch } from './branch-address'
+import { Completing } from './completing.svelte'
+import { remember, remembered } from '../messages/remembered'
+import { Swapping } from './swapping.svelte'
+import { DEFAULT_LENGTH, type Settings } from './writing-settings'
 
-export const MAX_WRITTEN_SYMBOLS = 1000
-export const MAX_TEMPERATURE = 100
-export const MAX_SEED = Number.MAX_SAFE_INTEGER
+const REMEMBERED = 'gatescope.writes'
+/** The text has paused when it has not changed for so long. */
+const PAUSE_MS = 200
+/** Up to so many values, those of all signals are requested, so that no change of the signal has to wait. */
+const MAX_ALL_VALUES = 1 << 18
+const CACHED_CONTINUATIONS = 24
 
-/** The settings as they stand in their boxes. */
-export interface Settings {
-  length: string
-  temperature: string
-  seed: string
+/** What is read of the explorer. */
+interface Explored {
+  readonly source: Source
+  readonly state: ViewState
+  readonly run: Run | null
+  readonly picture: Picture | null
+  readonly shownSignal: Signal | null
+  readonly text: string
+  readonly hasWeights: boolean
+  readonly loader: { readonly holds: readonly Hold[]; readonly checkpoint: number | null }
+  go: (change: Partial<ViewState>) => void
+  type: (text: string, caret: number | null) => void
 }
 
-export interface Written {
+/** An answer of the engine, and its request. */
+interface Answer {
+  key: string
   run: string
   text: string
-  checkpoint: number | null
-  /** A text that changes with the weights. */
-  stamp: string | null
   holds: readonly Hold[]
-  continuation: string
+  /** Null if only branches are written. */
+  main: Continuation | null
   /** What the network writes without the holds; null if nothing is held. */
   unheld: string | null
+  branches: { branch: Branch; shared: number; continuation: Continuation }[]
 }
 
-const isIn = (value: string, low: number, high: number, whole: boolean): boolean => {
-  const number = Number(value)
-  return value.trim() !== '' && number >= low && number <= high && (!whole || Number.isSafeInteger(number))
-}
-
-/** Return what is wrong with settings: a sentence and its largest value; null if nothing is. */
-export function settingsProblem({ length, temperature, seed }: Settings): [Code, number] | null {
-  if (!isIn(length, 1, MAX_WRITTEN_SYMBOLS, true)) return ['WRITE_WRONG_LENGTH', MAX_WRITTEN_SYMBOLS]
-  if (!isIn(temperature, 0, MAX_TEMPERATURE, false)) return ['WRITE_WRONG_TEMPERATURE', MAX_TEMPERATURE]
-  return isIn(seed, 0, MAX_SEED, true) ? null : ['WRITE_WRONG_SEED', MAX_SEED]
+/** Why a network writes nothing: it does not predict the next symbol from what came before it. */
+export function reasonNotToWrite({ readout, layers }: Run): Code | null {
+  if (readout.kind === 'classes') return 'WRITE_NOT_CLASSES'
+  if (readout.kind === 'numbers') return 'WRITE_NOT_NUMBERS'
+  if (readout.reads !== 'every step') return 'WRITE_NOT_ONCE'
+  return layers.some(({ reverse }) => reverse) ? 'WRITE_NOT_BOTH_WAYS' : null
 }
 
 export class Writing {
-  settings = $state<Settings>({ length: '40', temperature: '0', seed: '0' })
   working = $state(false)
-  #problem = $state.raw<{ text: string; sentence: string } | null>(null)
-  #written = $state.raw<Written | null>(null)
-  #requests = 0
+  #problem = $state.raw<{ key: string; sentence: string } | null>(null)
+  #answer = $state.raw<Answer | null>(null)
+  #isRemembered = $state(remembered(REMEMBERED) !== 'no')
+  /** Grows when the reader wants to see what the network wrote. */
+  reveal = $state(0)
+  #stop: AbortController | null = null
+  /** The number of symbols that were written behind the text so far. */
+  #count = 0
+  readonly #cache = new Map<string, Continuation>()
+
+  readonly completing: Completing
+  readonly swapping: Swapping
 
   constructor(
     private readonly source: Source,
-    private readonly loader: Loader,
-  ) {}
+    private readonly explorer: Explored,
+  ) {
+    this.completing = new Completing(explorer)
+    this.swapping = new Swapping(explorer)
+  }
 
-  /** Whether the network predicts the next symbol after every step, from what came before it. */
-  available = $derived.by(() => {
-    const { run } = this.loader
-    const { kind, reads } = run?.readout ?? {}
-    return kind === 'symbols' && reads === 'every step' && !run!.layers.some(({ reverse }) => reverse)
+  /** Why the network cannot write; null if it can. */
+  reason = $derived.by(() => (this.explorer.run ? reasonNotToWrite(this.explorer.run) : null))
+  available = $derived.by(() => this.explorer.run !== null && this.reason === null)
+  /** Whether the network writes behind the text. */
+  on = $derived.by(() => this.available && (this.explorer.state.write ?? Number(this.#isRemembered)) > 0)
+  settings = $derived.by<Settings>(() => {
+    const { write, temperature, seed } = this.explorer.state
+    return { length: write || DEFAULT_LENGTH, temperature: temperature ?? 0, seed: seed ?? 0 }
   })
-  /** What went wrong with the text on the screen. */
-  problem = $derived.by(() => (this.#problem?.text === this.loader.text ? this.#problem.sentence : null))
-  /** What it wrote behind the text on the screen. */
-  written = $derived.by<Written | null>(() => {
-    const { run, text } = this.loader
-    return this.#written?.run === run?.name && this.#written?.text === text ? this.#written : null
+  /** The signals of the layer on the screen that are requested. */
+  #signals = $derived.by<string[]>(() => {
+    const { picture, shownSignal } = this.explorer
+    const layer: Layer | undefined = picture?.layer
+    if (!layer || !shownSignal) return []
+    const all = layer.neurons * layer.signals.length * this.settings.length
+    return all <= MAX_ALL_VALUES ? layer.signals.map(({ name }) => name) : [shownSignal.name]
   })
-  /** Whether what it wrote is no longer what the network writes, because the holds or the weights changed. */
-  stale = $derived.by(() => {
-    const { written, loader } = this
-    if (!written) return false
-    return (
-      written.checkpoint !== loader.checkpoint ||
-      written.stamp !== (loader.run?.weights_stamp ?? null) ||
-      JSON.stringify(written.holds) !== JSON.stringify(loader.holds)
-    )
+  /** What is to be written, as a text that differs if anything does; null if nothing is, or the text is still read. */
+  #wanted = $derived.by<string | null>(() => {
+    const { run, picture, state, text, hasWeights, loader } = this.explorer
+    const hasWork = this.on || (this.available && state.write !== 0 && state.branches.length > 0)
+    if (!hasWork || !run || !hasWeights || state.view !== 'network') return null
+    if (picture?.text !== text || picture.run.name !== run.name) return null
+    const { holds, checkpoint } = loader
+    const { settings, on } = this
+    const parts = { run: run.name, text, checkpoint, holds, ...settings, on, branches: state.branches }
+    return JSON.stringify({
+      ...parts,
+      stamp: run.weights_stamp ?? null,
+      layer: picture.layer.name,
+      signals: this.#signals,
+    })
+  })
+  /** What went wrong with what is wanted now. */
+  problem = $derived.by(() => (this.#problem?.key === this.#wanted ? (this.#problem?.sentence ?? null) : null))
+  /** The answer for the text on the screen. */
+  #shown = $derived.by<Answer | null>(() => {
+    const { run, text, state } = this.explorer
+    const answer = this.#answer
+    return answer?.run === run?.name && answer?.text === text && state.view === 'network' ? answer : null
+  })
+  /** What the network wrote behind the text; while its symbols are typed, what is left of it. */
+  ghost = $derived.by<Ghost | null>(() => {
+    const { run, text, state, picture } = this.explorer
+    const answer = this.#answer
+    if (!this.on || !answer?.main || !run || answer.run !== run.name || state.view !== 'network') return null
+    const skip = remainder(run, answer.main, answer.text, text)
+    return skip === null || !picture ? null : { continuation: answer.main, skip, from: picture.trace.steps }
+  })
+  /** The branches, each from its first symbol on. */
+  branches = $derived.by<BranchRow[]>(() => {
+    const { state } = this.explorer
+    return (this.#shown?.branches ?? [])
+      .filter(({ branch }) => state.branches.some((other) => isSameBranch(other, branch)))
+      .map(({ branch, shared, continuation }) => ({ branch, continuation, skip: shared, from: branch.step + 1 }))
+  })
+  /** What it wrote behind the text on the screen, with what it would write without the holds. */
+  written = $derived.by(() => {
+    const answer = this.on ? this.#shown : null
+    return answer?.main ? { continuation: answer.main.text, unheld: answer.unheld, holds: answer.holds } : null
+  })
+  /** The id of the most probable symbol after the text; null while it is not known. */
+  next = $derived.by<number | null>(() => {
+    const { ghost, settings } = this
+    if (!ghost) return null
+    if (ghost.skip === 0) return ghost.continuation.next
+    return settings.temperature === 0 ? (ghost.continuation.trace.token[ghost.skip] ?? null) : null
   })
 
-  /** Let the network write. A newer call replaces one that is still under way. */
-  async write(): Promise<void> {
-    const { run, text: before, checkpoint, holds } = this.loader
-    if (!run || !this.available || !this.loader.hasWeights) return
-    const number = ++this.#requests
-    const wrong = settingsProblem(this.settings)
-    const report = (sentence: string): void => void (this.#problem = { text: before, sentence })
-    this.#problem = null
-    if (wrong) return report(text(wrong[0], { most: wrong[1].toLocaleString('en-US') }))
+  /** Write what is wanted, as soon as the text pauses. Returns what gives that up; for an effect. */
+  follow(): () => void {
+    const key = this.#wanted
+    if (key === null || key === this.#answer?.key) return () => undefined
+    const isOtherText = this.#shown === null
+    const timer = setTimeout(() => void this.#write(key), isOtherText ? PAUSE_MS : 0)
+    return () => {
+      clearTimeout(timer)
+      this.#stop?.abort()
+    }
+  }
+
+  /** Stop: the length becomes that of what was written so far. */
+  stop(): void {
+    const count = this.#count
+    this.#stop?.abort()
+    if (count) this.choose({ length: count })
+  }
+
+  /** Turn writing on or off; this browser remembers it. */
+  turn(on: boolean): void {
+    this.#isRemembered = on
+    remember(REMEMBERED, on ? 'yes' : 'no')
+    this.explorer.go({ write: on ? null : 0 })
+  }
+
+  /** Let the network write, and bring what it wrote into sight. */
+  show(): void {
+    if (!this.on) this.turn(true)
+    this.reveal++
+  }
+
+  choose(change: Partial<Settings>): void {
+    const { length, temperature, seed } = { ...this.settings, ...change }
+    this.explorer.go({
+      write: length === DEFAULT_LENGTH && this.#isRemembered ? null : length,
+      temperature: temperature === 0 ? null : temperature,
+      seed: seed === 0 ? null : seed,
+    })
+  }
+
+  async #write(key: string): Promise<void> {
+    const { run, text, state, loader, picture } = this.explorer
+    if (!run || !picture) return
+    this.#stop?.abort()
+    const stop = (this.#stop = new AbortController())
     const { length, temperature, seed } = this.settings
-    const request: ContinueRequest = {
-      text: before,
-      length: Number(length),
-      temperature: Number(temperature),
-      seed: Number(seed),
+    const { holds, checkpoint } = loader
+    const base = {
+      text,
+      length,
+      temperature,
+      seed,
       checkpoint,
-      holds: [],
+      holds,
+      layer: picture.layer.name,
+      signals: this.#signals,
+    }
+    const stamp = `${run.name} ${run.weights_stamp ?? ''}`
+    const ask = (change: Partial<ContinueRequest>, onProgress?: Waiting['onProgress']): Promise<Continuation> =>
+      this.#ask(run.name, stamp, { ...base, ...change }, { signal: stop.signal, ...(onProgress && { onProgress }) })
+    const wantsMain = this.on
+    this.#count = 0
+    // The text is read before, with a progress of its own.
+    const counted = ({ done, total }: Progress): void => {
+      if (total === length) this.#count = done
     }
     this.working = true
     try {
-      const [continuation, unheld] = await Promise.all([
-        this.source.continuation(run.name, { ...request, holds }),
-        holds.length ? this.source.continuation(run.name, request) : null,
+      const [main, free] = await Promise.all([
+        wantsMain ? ask({}, counted) : null,
+        wantsMain && holds.length ? ask({ holds: [], signals: [] }) : null,
       ])
-      if (number === this.#requests) {
-        const stamp = run.weights_stamp ?? null
-        this.#written = { run: run.name, text: before, checkpoint, stamp, holds, continuation, unheld }
-      }
+      const branches = await Promise.all(
+        state.branches.map((branch) => this.#branch(run, picture.trace.steps, branch, main, ask)),
+      )
+      if (stop.signal.aborted) return
+      const written = branches.filter((one) => one !== null)
+      this.#answer = { key, run: run.name, text, holds, main, unheld: free?.text ?? null, branches: written }
     } catch (error) {
-      if (number === this.#requests) {
-        this.#written = null
-        report(error instanceof SourceError ? error.problem : String(error))
-      }
+      if (stop.signal.aborted) return
+      this.#answer = null
+      this.#problem = { key, sentence: sentenceOf(error) }
+    } finally {
+      if (this.#stop === stop) this.working = false
     }
-    if (number === this.#requests) this.working = false
   }
 
-  /** Forget what it wrote, and what went wrong. */
-  remove(): void {
-    this.#requests++
-    this.#written = null
-    this.#problem = null
-    this.working = false
+  /** Return a branch with what the network writes in it; null where the network has not written so far. */
+  async #branch(
+    run: Run,
+    steps: number,
+    branch: Branch,
+    main: Continuation | null,
+    ask: (change: Partial<ContinueRequest>) => Promise<Continuation>,
+  ): Promise<Answer['branches'][number] | null> {
+    const read = branch.step + 1
+    const shared = Math.max(0, read - steps)
+    if (shared > (main?.trace.steps ?? 0)) return null
+    const then = [...(main?.trace.token.subarray(0, shared) ?? []), idOfSymbol(run, branch.symbol)]
+    const continuation = await ask({ steps: read < steps ? read : null, then })
+    return { branch, shared, continuation }
+  }
+
+  async #ask(run: string, stamp: string, request: ContinueRequest, waiting: Waiting): Promise<Continuation> {
+    const key = stamp + JSON.stringify(request)
+    const cached = this.#cache.get(key)
+    const answer = cached ?? readContinuation(await this.source.continuation(run, request, waiting))
+    this.#cache.delete(key)
+    this.#cache.set(key, answer)
+    for (const oldest of this.#cache.keys()) if (this.#cache.size > CACHED_CONTINUATIONS) this.#cache.delete(oldest)
+    return answer
   }
 }

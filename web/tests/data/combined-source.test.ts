@@ -11,6 +11,7 @@ import { EngineNetworks } from '../../src/data/engine-networks'
 import { HttpSource } from '../../src/data/http-source'
 import type { Run, Summary } from '../../src/data/run'
 import { type RunList, SourceError, type TraceRequest } from '../../src/data/source'
+import { Trace } from '../../src/data/trace'
 import { type Code, text } from '../../src/messages/text'
 import { FakeWorker, kernels, settled } from './fake-worker'
 import { traceBytes } from './trace-bytes'
@@ -24,6 +25,8 @@ const request: TraceRequest = {
   top: 3,
   checkpoint: null,
 }
+/** How many steps of the largest weights are quick. */
+const QUICK_STEPS = MAX_QUICK_PRODUCTS / (MAX_LOCAL_WEIGHTS_BYTES / 4)
 const layer = { neurons: 4, signals: [{ name: 'h' }], drives: [{ name: 'x.h' }, { name: 'u.h' }] }
 const symbols = { kind: 'symbols', names: [], quantiles: [], reads: 'every step' }
 
@@ -161,7 +164,8 @@ describe('the source of the served page', () => {
     }
     expect(paths).toContain('/weights?checkpoint=30')
     const opened = worker.sent('open').map(({ run }) => run)
-    expect(worker.sent('trace').map(({ run }) => run)).toEqual([opened[1]])
+    // The text that the server answered is recorded as soon as the network is open.
+    expect(worker.sent('trace').map(({ run }) => run)).toEqual([opened[1], opened[1]])
   })
 
   it.each([
@@ -169,7 +173,7 @@ describe('the source of the served page', () => {
     ['large weights', { weights_bytes: MAX_LOCAL_WEIGHTS_BYTES + 1 }, {}],
     ['large weights in training', { weights_bytes: MAX_TRAINING_WEIGHTS_BYTES + 1, state: 'training' }, {}],
     ['no weights', { weights_stamp: null }, {}],
-    ['a long text', {}, { text: 'a'.repeat(MAX_LOCAL_VALUES / 12 + 1) }],
+    ['a long text', {}, { text: 'a'.repeat(MAX_LOCAL_VALUES / 4 + 1) }],
   ])('leaves to the server: %s', async (_, change, traced) => {
     const { open, engine } = page(described(change))
     await open()
@@ -177,12 +181,12 @@ describe('the source of the served page', () => {
   })
 
   it('lets the server answer what costs the engine more, until the engine has recorded it', async () => {
-    const { worker, open, engine } = page(described({ weights_bytes: 4 * (MAX_QUICK_PRODUCTS / 16) }))
+    const { worker, open, engine } = page(described({ weights_bytes: MAX_LOCAL_WEIGHTS_BYTES }))
     await open()
-    expect(await engine({ text: 'a'.repeat(16) })).toBe('browser-native')
-    expect(await engine({ text: `b${'a'.repeat(15)}` })).toBe('browser-native')
+    expect(await engine({ text: 'a'.repeat(QUICK_STEPS) })).toBe('browser-native')
+    expect(await engine({ text: `b${'a'.repeat(QUICK_STEPS - 1)}` })).toBe('browser-native')
     worker.replies.delete('trace')
-    const long = 'c'.repeat(17)
+    const long = 'c'.repeat(QUICK_STEPS + 1)
     expect(await engine({ text: long })).toBe('native')
     await settled()
     const recording = worker.sent('trace').at(-1)!
@@ -196,13 +200,33 @@ describe('the source of the served page', () => {
     expect(await engine({ text: `e${long}` })).toBe('native')
   })
 
-  it('computes a short end of a long text, however large the weights are', async () => {
-    const { open, engine } = page(described({ weights_bytes: MAX_LOCAL_WEIGHTS_BYTES }))
+  it('checks a text where its trace was computed, without the holds', async () => {
+    const { source, worker, paths, open } = page()
     await open()
-    expect(await engine({ text: 'a'.repeat(80) })).toBe('native')
+    const holds = [{ layer: 'layer0', neuron: 1, signal: 'h', value: 0, first: 0, last: null }]
+    worker.replies.set('check', () => ({ residual: 1e-7, tolerance: 1e-5, steps: 2 }))
+    const ours = await source.trace('run', request)
+    expect(await source.check('run', { ...request, holds }, ours)).toMatchObject({ residual: 1e-7 })
+    expect(paths).not.toContain('/check')
+    worker.replies.set('check', () => ({ residual: 0.1, tolerance: 1e-5, steps: 2 }))
+    const failed: unknown = await source.check('run', request, ours).catch((error: unknown) => error)
+    expect(failed).toMatchObject({ code: 'CHECK_FAILED' })
+    const theirs = Trace.read(traceBytes('native'))
+    await source.check('run', { ...request, holds }, theirs)
+    expect(paths.at(-1)).toBe('/check')
+  })
+
+  it('gives up a request in the engine, and asks nobody else', async () => {
+    const { source, worker, paths, open } = page()
+    await open()
+    worker.replies.delete('trace')
+    const giving = new AbortController()
+    const answer = source.trace('run', request, { signal: giving.signal }).catch((error: unknown) => error)
     await settled()
-    expect(await engine({ text: 'a'.repeat(80) + 'b'.repeat(10) })).toBe('browser-native')
-    expect(await engine({ text: 'a'.repeat(80) + 'c'.repeat(14) })).toBe('native')
+    giving.abort()
+    expect(await answer).toMatchObject({ name: 'AbortError' })
+    expect(worker.messages.at(-1)).toEqual({ cancel: worker.sent('trace')[0]!.id })
+    expect(paths).not.toContain('/trace')
   })
 
   it('computes gradients in the engine, or else by the server', async () => {
@@ -219,12 +243,12 @@ describe('the source of the served page', () => {
 
   it('expects a layer that reads from the end to compute every step again', async () => {
     const both = [layer, { ...layer, reverse: true }]
-    const { open, engine } = page(described({ layers: both, weights_bytes: 4 * (MAX_QUICK_PRODUCTS / 16) }))
+    const { open, engine } = page(described({ layers: both, weights_bytes: MAX_LOCAL_WEIGHTS_BYTES }))
     await open()
     for (const [steps, expected] of [
-      [16, 'browser-native'],
-      [17, 'native'],
-      [18, 'native'],
+      [QUICK_STEPS, 'browser-native'],
+      [QUICK_STEPS + 1, 'native'],
+      [QUICK_STEPS + 2, 'native'],
     ] as const)
       // prettier-ignore
       expect(await engine({ text: 'a'.repeat(steps) })).toBe(expected)
@@ -233,7 +257,7 @@ describe('the source of the served page', () => {
   it('leaves to the engine what is just small enough', async () => {
     const { open, engine } = page(described({ weights_bytes: 16 }))
     await open()
-    expect(await engine({ text: 'a'.repeat(MAX_LOCAL_VALUES / 12) })).toBe('browser-native')
+    expect(await engine({ text: 'a'.repeat(MAX_LOCAL_VALUES / 4) })).toBe('browser-native')
     const large = page(described({ weights_bytes: MAX_LOCAL_WEIGHTS_BYTES }))
     await large.open()
     expect(await large.engine({ text: 'a' })).toBe('browser-native')
@@ -251,9 +275,21 @@ describe('the source of the served page', () => {
     expect(await source.continuation('run', write)).toBe('bbb')
   })
 
+  it('gives the engine the targets of classes that the server knows, once for each text', async () => {
+    const { source, worker, paths, engine } = page(described({ readout: { ...symbols, kind: 'classes' } }))
+    worker.replies.set('targets', () => null)
+    await source.run('run')
+    for (const text of ['ab', 'ab', 'abc']) expect(await engine({ text, holds: [] })).toBe('browser-native')
+    expect(paths.filter((path) => path === '/trace')).toHaveLength(2)
+    expect(
+      worker.sent('targets').map(({ request }) => (request as { targets: { text: string }[] }).targets[0]!.text),
+    ).toEqual(['ab', 'abc'])
+    // Without holds, the server answers.
+    expect(await engine()).toBe('native')
+  })
+
   it('says why nobody answers a request with holds', async () => {
     const reasons: [object, Partial<TraceRequest>, Code][] = [
-      [{ readout: { ...symbols, kind: 'classes' } }, {}, 'ENGINE_ONLY_TARGETS'],
       [{ weights_bytes: MAX_LOCAL_WEIGHTS_BYTES + 1 }, {}, 'ENGINE_ONLY_TOO_LARGE'],
       [{}, { text: 'a'.repeat(MAX_LOCAL_VALUES) }, 'ENGINE_ONLY_TOO_LARGE'],
     ]

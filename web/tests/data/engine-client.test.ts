@@ -1,5 +1,6 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { EngineError } from '../../engine/errors'
+import { Mailbox } from '../../engine/mailbox'
 import { EngineClient } from '../../src/data/engine-client'
 import { FakeWorker, kernels, settled } from './fake-worker'
 
@@ -49,6 +50,27 @@ describe('the engine', () => {
     expect(engine.native).toBe(true)
   })
 
+  it('reports how far a call is, and tells the worker once that nobody waits for it', async () => {
+    const worker = new FakeWorker()
+    const engine = client(worker)
+    const [seen, giving]: [object[], AbortController] = [[], new AbortController()]
+    const waiting = { signal: giving.signal, onProgress: (progress: object) => void seen.push(progress) }
+    const answer = engine.call({ call: 'trace' }, [], waiting).catch((error: unknown) => error)
+    await settled()
+    const { id } = worker.sent('trace')[0]!
+    worker.emit('message', { data: { id, progress: { done: 3, total: 7 } } })
+    expect(seen).toEqual([{ done: 3, total: 7 }])
+    giving.abort()
+    expect(await answer).toMatchObject({ name: 'AbortError' })
+    expect(worker.messages.at(-1)).toEqual({ cancel: id })
+    const count = worker.messages.length
+    // A late report and answer are nobody's, and a call that is given up before it is sent is not sent.
+    worker.emit('message', { data: { id, progress: { done: 4, total: 7 } } })
+    worker.refuse(id, 'SUPERSEDED')
+    await engine.call({ call: 'trace' }, [], waiting).catch(() => null)
+    expect([seen.length, worker.messages.length]).toEqual([1, count])
+  })
+
   it('fails for good if the worker stops: waiting calls and later ones', async () => {
     const worker = new FakeWorker()
     const engine = client(worker)
@@ -90,5 +112,30 @@ describe('the engine', () => {
     expect(await failure(engine.call({ call: 'trace' }))).toMatchObject({ code: 'ENGINE_STOPPED' })
     expect(engine.native).toBe(true)
     expect(await engine.call({ call: 'trace' })).toBe(7)
+  })
+
+  it('reads an answer in the mailbox in the next frame, and the same answer by message no more', async () => {
+    const frames: (() => void)[] = []
+    vi.stubGlobal('requestAnimationFrame', (frame: () => void) => frames.push(frame))
+    const worker = new FakeWorker()
+    const mailbox = new Mailbox(new SharedArrayBuffer(8 + 64))
+    const engine = new EngineClient(() => worker, kernels, mailbox)
+    await engine.ready()
+    expect(worker.messages[0]).toEqual({ mailbox: mailbox.memory })
+    const answer = engine.call({ call: 'trace' })
+    const { id } = worker.sent('trace')[0]!
+    new Mailbox(mailbox.memory).put(id, new ArrayBuffer(3))
+    for (const frame of frames.splice(0)) frame()
+    expect(await answer).toEqual(new ArrayBuffer(3))
+    worker.answer(id, new ArrayBuffer(3))
+    // Without an answer in the frame, the message brings it, and the box is free again.
+    const second = engine.call({ call: 'trace' })
+    for (const frame of frames.splice(0)) frame()
+    const later = worker.sent('trace')[1]!.id
+    new Mailbox(mailbox.memory).put(later, new ArrayBuffer(4))
+    worker.answer(later, new ArrayBuffer(4))
+    expect(await second).toEqual(new ArrayBuffer(4))
+    expect(mailbox.take()).toBeNull()
+    vi.unstubAllGlobals()
   })
 })

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { EngineClient } from '../../src/data/engine-client'
 import { EngineNetworks, type NetworkId } from '../../src/data/engine-networks'
 import type { TraceRequest } from '../../src/data/source'
-import { FakeWorker, kernels, settled } from './fake-worker'
+import { traceBytes } from './trace-bytes'
+import { FakeWorker, kernels } from './fake-worker'
 
 const MEGABYTE = 1 << 20
 const id = (run: string, stamp = '1', checkpoint: number | null = null): NetworkId => ({ run, stamp, checkpoint })
@@ -84,17 +85,14 @@ describe('the networks of the engine', () => {
     expect(later.isOpen(id('a'))).toBe(true)
   })
 
-  it('compute one trace at a time, because the worker drops all waiting ones but one', async () => {
+  it('know the text that was recorded last', async () => {
     const { worker, open } = networks()
     await open.open(id('a'))
-    const answers = ['x', 'y'].map((text) => open.trace(id('a'), { ...request, text }).catch(() => text))
-    await settled()
-    const texts = (): unknown[] => worker.sent('trace').map(({ request }) => (request as TraceRequest).text)
-    expect(texts()).toEqual(['x'])
-    worker.refuse(worker.sent('trace')[0]!.id, 'TEXT_TOO_LONG')
-    await settled()
-    expect(texts()).toEqual(['x', 'y'])
-    worker.refuse(worker.sent('trace')[1]!.id, 'TEXT_TOO_LONG')
-    expect(await Promise.all(answers)).toEqual(['x', 'y'])
+    expect(open.recorded(id('a'))).toBeNull()
+    worker.replies.set('trace', () => traceBytes('browser-native'))
+    await open.trace(id('a'), { ...request, text: 'x' })
+    worker.replies.set('trace', () => new Error('TEXT_TOO_LONG'))
+    await open.trace(id('a'), { ...request, text: 'y' }).catch(() => null)
+    expect(open.recorded(id('a'))).toBe('x')
   })
 })

@@ -1,10 +1,10 @@
 import { writeTensors } from '../../engine/tensors'
 
 /** A trace of one step in the layout of the wire, computed by an engine. */
-export function traceBytes(engine: string): ArrayBuffer {
+export function traceBytes(engine: string, residual = '0'): ArrayBuffer {
   const integers = (...values: number[]): Int32Array => Int32Array.from(values)
   return writeTensors({
-    metadata: { labels: '["a"]', residual: '0', tolerance: '1e-05', holds: 'true', step: '1', unknown: '[]', engine },
+    metadata: { labels: '["a"]', residual, tolerance: '1e-05', holds: 'true', step: '1', unknown: '[]', engine },
     tensors: new Map([
       ['token', { shape: [1], data: integers(0) }],
       ['start', { shape: [1], data: Uint8Array.of(1) }],

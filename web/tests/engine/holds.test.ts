@@ -1,19 +1,9 @@
-// Holds: steps of a text become steps of its sequences, and the held network writes on after the last one.
+// Holds: steps of a text become steps of its sequences.
 import { describe, expect, it } from 'vitest'
-import { type Hold, interventionsOf, changesOfText, continuation, holdsAfter } from '../../engine/holds'
+import { type Hold, interventionsOf, changesOfText } from '../../engine/holds'
+import { type Intervention, unchangedSteps } from '../../engine/interventions'
 import { Recorder } from '../../engine/recording'
-import { sample } from '../../engine/sampling'
-import { madeNetwork } from './made'
-
-const hold = (change: Partial<Hold>): Hold => ({
-  layer: 'layer0',
-  neuron: 1,
-  signal: 'c',
-  value: 0.75,
-  first: 0,
-  last: null,
-  ...change,
-})
+import { hold, madeNetwork } from './made'
 
 /** The values of the held signal at every step of a text, and those of another neuron. */
 function record(text: string, holds: Hold[]): { held: number[]; other: number[] } {
@@ -60,6 +50,38 @@ describe('a hold', () => {
     expect(interventionsOf([hold({ first: 1 })], Array<number>(5000).fill(2))).toHaveLength(2)
   })
 
+  it('that moves gives what a new recording gives, though the steps before it are not computed again', () => {
+    const network = madeNetwork('lstm', 3)
+    const recorder = new Recorder(network)
+    const moves: [string, Hold[]][] = [
+      ['abab', []],
+      ['abab', [hold({ first: 2 })]],
+      ['abab', [hold({ first: 2, value: 0.5 })]],
+      ['abab', [hold({ first: 2, value: 0.5 }), hold({ signal: 'h', first: 3 })]],
+      ['abab', [hold({ signal: 'h', first: 1, last: 1 })]],
+      ['ababb', [hold({ signal: 'h', first: 1, last: 1 })]],
+      ['abb', [hold({ first: 1 })]],
+      ['a\nabab', [hold({ first: 3 })]],
+      ['a\nabab', [hold({ first: 3, value: 2 })]],
+      ['abab', []],
+    ]
+    const signals = (by: Recorder, text: string, holds: Hold[]): unknown[] =>
+      by
+        .record(text, changesOfText(network, text, holds))
+        .sequences.map(({ steps, layers, logProbabilities }) => [
+          ...[...layers[0]!].map(([name, values]) => [name, [...values.subarray(0, steps * 3)]]),
+          [...logProbabilities.subarray(0, steps)],
+        ])
+    for (const [text, holds] of moves)
+      expect(signals(recorder, text, holds)).toEqual(signals(new Recorder(network), text, holds))
+    // A hold that begins later than a step shares the step; one that reads rows shares nothing.
+    const changes = (holds: Hold[]): Intervention[] => interventionsOf(holds, [9])
+    expect(unchangedSteps(changes([hold({ first: 4 })]), changes([hold({ first: 4, value: 1 })]))).toBe(4)
+    expect(unchangedSteps(changes([hold({ first: 4 })]), changes([hold({ first: 4 })]))).toBe(Infinity)
+    expect(unchangedSteps(changes([hold({})]), changes([]))).toBe(0)
+    expect(unchangedSteps(interventionsOf([hold({ first: 4 })], [3, 9]), [])).toBe(0)
+  })
+
   it('that cannot be made is refused', () => {
     const wrong: unknown[] = [
       null,
@@ -72,54 +94,5 @@ describe('a hold', () => {
       Array(101).fill(hold({})),
     ]
     for (const holds of wrong) expect(() => interventionsOf(holds as Hold[], [4])).toThrow(/INTERVENTION_INVALID/)
-  })
-})
-
-describe('the continuation of a text', () => {
-  const network = madeNetwork('lstm', 3)
-  const settings = { length: 12, temperature: 1, seed: 3 }
-  const write = (text: string, holds: Hold[] = [], change: Partial<typeof settings> = {}): string =>
-    continuation(network, { text, holds, ...settings, ...change })
-
-  it('is what the network writes after the last sequence, up to its end mark', () => {
-    for (const seed of [0, 1, 2, 3, 4, 5, 6, 7]) {
-      const prime = 'ab'
-      const expected = Array.from(sample(network, { prime, length: 12, seed, stop: '\n' })).join('')
-      for (const text of ['ab', 'b\nab', '\n\nab']) expect(write(text, [], { seed })).toBe(expected)
-      expect(expected.indexOf('\n')).toBeOneOf([-1, expected.length - 1])
-    }
-    expect(new Set([0, 1, 2, 3].map((seed) => write('ab', [], { seed }))).size).toBeGreaterThan(1)
-  })
-
-  it('takes the most probable symbols at temperature 0, whatever the seed', () => {
-    const greedy = Array.from(sample(network, { prime: 'ab', length: 12, greedy: true, stop: '\n' })).join('')
-    for (const seed of [0, 9]) expect(write('ab', [], { temperature: 0, seed })).toBe(greedy)
-  })
-
-  it('is written by the held network, with the steps of the text', () => {
-    const holds = (first: number): Hold[] => [hold({ signal: 'h', value: 8, first }), hold({ value: 20, first })]
-    const shifted = write('b\nab', holds(3))
-    expect(shifted).toBe(write('ab', holds(1)))
-    const changes = interventionsOf(holds(1), [])
-    const request = { prime: 'ab', length: 12, seed: 3, stop: '\n', interventions: changes }
-    expect(shifted).toBe(Array.from(sample(network, request)).join(''))
-  })
-
-  it('starts a new sequence after an end mark, which is read once more', () => {
-    const fresh = (holds: Hold[]): string =>
-      Array.from(
-        sample(network, { prime: '', length: 12, seed: 3, stop: '\n', interventions: interventionsOf(holds, []) }),
-      ).join('')
-    for (const text of ['', 'ab\n', 'b\nab\n', '\n\n']) expect(write(text)).toBe(fresh([]))
-    const strong = (first: number): Hold[] => [hold({ signal: 'h', value: 8, first }), hold({ value: 20, first })]
-    for (const shift of [0, 1, 2]) expect(write('b\nab\n', strong(4 + shift))).toBe(fresh(strong(shift)))
-    expect(new Set([0, 1, 12].map((first) => fresh(strong(first)))).size).toBeGreaterThan(1)
-  })
-
-  it('is not changed by holds that end before its sequence', () => {
-    expect(holdsAfter([hold({ first: 0, last: 1 }), hold({ first: 1, last: 4 })], 2)).toEqual([
-      hold({ first: 0, last: 2 }),
-    ])
-    expect(write('b\nab', [hold({ value: 99, last: 1 })])).toBe(write('b\nab'))
   })
 })

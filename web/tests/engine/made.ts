@@ -1,4 +1,5 @@
 // Networks with random weights, made of a built-in cell.
+import type { Hold } from '../../engine/holds'
 import { BUILTIN_CELLS } from '../../engine/builtin-cells'
 import { Network } from '../../engine/network'
 import { expectedTensors, readConfiguration } from '../../engine/configuration'
@@ -27,3 +28,14 @@ export function madeNetwork(cell: string, neurons: number, symbols = 'ab\n'): Ne
   }
   return Network.open(json, writeTensors({ metadata: {}, tensors }))
 }
+
+/** Return a hold of c of neuron 1 over the whole text, but for a change. */
+export const hold = (change: Partial<Hold>): Hold => ({
+  layer: 'layer0',
+  neuron: 1,
+  signal: 'c',
+  value: 0.75,
+  first: 0,
+  last: null,
+  ...change,
+})

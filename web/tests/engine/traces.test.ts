@@ -1,6 +1,6 @@
 // A trace of the engine is the trace of the local server: the same arrays, shapes, types and metadata.
 import { describe, expect, it, vi } from 'vitest'
-import { Recorder } from '../../engine/recording'
+import { finished, Recorder } from '../../engine/recording'
 import { readTensors } from '../../engine/tensors'
 import { checkRequest, encode, type TraceRequest } from '../../engine/wire'
 import type { Network } from '../../engine/network'
@@ -23,7 +23,7 @@ function compare(about: Case, bytes: ArrayBuffer, k: number): string[] {
     if (String(shape) !== String(ownShape) || own.constructor !== data.constructor) wrong.push(`${name}: shape or type`)
     if (!(off <= (exact ? 0 : 1e-5))) wrong.push(`${name}: ${off}`)
   }
-  for (const name of ['labels', 'unknown', 'holds', 'tolerance', 'step'])
+  for (const name of ['labels', 'unknown', 'tolerance', 'step'])
     expect(JSON.parse(ours.metadata[name]!), name).toEqual(JSON.parse(theirs.metadata[name]!))
   return wrong
 }
@@ -78,9 +78,8 @@ describe.each(INDEX.cases.map((about) => [about.case, about] as const))('%s', (_
         const request = { text, layer, interventions }
         const [ours, theirs] = [recorder, new Recorder(network)].map((by) => readTensors(answer(network, by, request)))
         for (const [name, { data }] of theirs!.tensors)
-          expect(difference(ours!.tensors.get(name)!.data, data), `${name} of ${text}`).toBeLessThanOrEqual(1e-6)
-        for (const name of ['labels', 'unknown', 'holds', 'step'])
-          expect(ours!.metadata[name]).toBe(theirs!.metadata[name])
+          expect(difference(ours!.tensors.get(name)!.data, data), `${name} of ${text}`).toBe(0)
+        for (const name of ['labels', 'unknown', 'step']) expect(ours!.metadata[name]).toBe(theirs!.metadata[name])
       }
   })
 })
@@ -110,4 +109,71 @@ describe('what a text shares with the text before', () => {
   it('is run again if the network reads from the end', () => {
     expect(stepsRun('lstm/tokens', ['x y', 'x y x', 'x y x'])).toEqual([[2], [3], []])
   })
+})
+
+describe('work that was given up', () => {
+  it.each(['plain', 'native'] as const)('leaves only steps that are right, by %s', (engine) => {
+    const network = openCase(
+      INDEX.cases.find(({ case: name }) => name === 'lstm/characters')!,
+      {
+        kernels: KERNELS[engine],
+      },
+    )
+    // Many pieces of a few steps each.
+    vi.spyOn(network, 'productsOfStep', 'get').mockReturnValue(1 << 24)
+    const texts = ['abbaabab\nabba', 'abbaabab\nabb', 'abbab', 'bbb\nabba', 'abbaabab\nabbab']
+    const recorder = new Recorder(network)
+    for (const [k, text] of texts.entries())
+      for (const pieces of [0, 1, 2, 3]) {
+        const work = recorder.recordInPieces(text)
+        for (let piece = 0; piece < pieces; piece++) work.next()
+        work.return({ sequences: [], unknown: [], engines: [] })
+        const next = texts[(k + 1 + pieces) % texts.length]!
+        const [ours, theirs] = [recorder, new Recorder(network)].map((by) =>
+          readTensors(answer(network, by, { text: next })),
+        )
+        expect(ours!.tensors, `${next} after ${pieces} pieces of ${text}`).toEqual(theirs!.tensors)
+        expect(finished(recorder.check())).toEqual(finished(checkOf(network, next)))
+      }
+  })
+
+  /** The check of a text that was typed at once. */
+  function checkOf(network: Network, text: string): ReturnType<Recorder['check']> {
+    const recorder = new Recorder(network)
+    recorder.record(text)
+    return recorder.check()
+  }
+
+  it('ends as soon as another text is recorded', () => {
+    const network = openCase(INDEX.cases.find(({ case: name }) => name === 'lstm/characters')!)
+    vi.spyOn(network, 'productsOfStep', 'get').mockReturnValue(1 << 26)
+    const recorder = new Recorder(network)
+    const [first, check] = [recorder.recordInPieces('abba'), (recorder.record('ab'), recorder.check())]
+    check.next()
+    recorder.record('bb')
+    expect(() => finished(check)).toThrow('SUPERSEDED')
+    first.next()
+    recorder.record('b')
+    expect(() => finished(first)).toThrow('SUPERSEDED')
+  })
+})
+
+it('the neuron of the panel is that of a request of its own', () => {
+  const about = INDEX.cases.find(({ case: name }) => name === 'lstm/characters')!
+  const network = openCase(about, { kernels: KERNELS.native })
+  const recorder = new Recorder(network)
+  const { text } = about.traces[0]!
+  const bytes = (request: Partial<TraceRequest>): Map<string, unknown> => {
+    const checked = checkRequest(network, { text, signals: ['c'], ...request })
+    return readTensors(encode(network, recorder.record(text), checked, '')).tensors
+  }
+  const [both, strips, own] = [
+    bytes({ detail: 1 }),
+    bytes({}),
+    bytes({ signals: null, neurons: [1], drives: true }),
+  ] as const
+  for (const [name, tensor] of strips) expect(both.get(name)).toEqual(tensor)
+  const ofLayer = [...own].filter(([name]) => name.includes('.'))
+  for (const [name, tensor] of ofLayer) expect(both.get(`detail.${name}`), name).toEqual(tensor)
+  expect(both.size).toBe(strips.size + ofLayer.length)
 })

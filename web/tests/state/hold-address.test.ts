@@ -2,10 +2,39 @@ import { describe, expect, it } from 'vitest'
 import type { Layer, Run } from '../../src/data/run'
 import { type Hold, START } from '../../src/data/view'
 import { fromAddress } from '../../src/state/address'
-import { holdText, parseHold } from '../../src/state/hold-address'
+import { holdText, parseHold, parseSet, setText } from '../../src/state/hold-address'
 import { checkRun } from '../../src/state/link-check'
 
 const hold: Hold = { layer: 'layer0', neuron: 4, signal: 'f', value: 0, first: 12, last: null }
+
+describe('a set of holds in the address', () => {
+  it('has its name and its holds', () => {
+    const set = { name: 'no: memory', holds: [hold, { ...hold, signal: 'c', value: -0.5, last: 12 }] }
+    expect(setText(set)).toBe('no: memory:0.4.f.0.12-,0.4.c.-0.5.12')
+    expect(parseSet(setText(set))).toEqual(set)
+  })
+
+  it('is refused without a name, with a long one, and with a wrong hold', () => {
+    for (const wrong of ['', 'A', ':0.4.f.0.12-', ' :0.4.f.0.12-', 'A:', 'A:nonsense', `${'x'.repeat(41)}:0.4.f.0.1`])
+      expect(parseSet(wrong)).toBeNull()
+  })
+
+  it('is left out if the run does not have its signals, and so is a comparison with it', () => {
+    const notes: string[] = []
+    const view = fromAddress(
+      '?view=network&run=r&sets=A:0.4.f.0.12-&sets=A:0.1.f.0.1&sets=B:0.99.f.0.1&against=B',
+      '',
+      (note) => notes.push(note),
+    )
+    expect(view.sets.map(({ name }) => name)).toEqual(['A', 'B'])
+    expect(notes).toHaveLength(1)
+    const layer = { name: 'layer0', neurons: 5, signals: [{ name: 'f' }] } as unknown as Layer
+    const { state, sentences } = checkRun(view, { layers: [layer], checkpoints: [] } as unknown as Run)
+    expect(state.sets.map(({ name }) => name)).toEqual(['A'])
+    expect(state.against).toBeNull()
+    expect(sentences).toHaveLength(2)
+  })
+})
 
 describe('a hold in the address', () => {
   it('has its layer, neuron, signal, value and steps', () => {

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { START, type ViewState } from '../../src/data/view'
 import type { Explorer } from '../../src/state/explorer.svelte'
+import { pageLines } from '../../src/model/page-lines'
 import { press } from '../../src/state/keyboard'
 
 class FakeElement {}
@@ -13,6 +14,9 @@ beforeAll(() => {
   })
   Object.assign(globalThis, { document: { activeElement: null } })
 })
+
+/** Ten steps on four lines: three, three, one, and three. */
+const LINES = pageLines([...'ab\ncd\n\nefg'], new Uint8Array(10), 'character', 20)
 
 /** Press a key on a page with three neurons and ten steps; returns the calls. */
 function calls(key: string, state: Partial<ViewState> = {}, event: Partial<KeyboardEvent> = {}): unknown[][] {
@@ -30,12 +34,26 @@ function calls(key: string, state: Partial<ViewState> = {}, event: Partial<Keybo
     order: { neurons: [2, 1, 0], keys: null },
     layer: { neurons: 3, signals: [{ name: 'i' }, { name: 'c' }, { name: 'h' }] },
     signal: { name: 'h' },
-    writing: { write: record('write') },
+    writing: { show: record('writing.show') },
+    diagram: { open: state.panel === 'diagram', step: record('diagram.step') },
+    page: {
+      open: state.as === 'page',
+      showAs: record('page.showAs'),
+      turn: record('page.turn'),
+      move: record('page.move'),
+      pin: record('page.pin'),
+    },
+    pageLines: LINES,
+    pageRows: 2,
     ...Object.fromEntries(
-      ['holdAtZero', 'release', 'go', 'move', 'pin', 'unpin', 'zoom', 'point', 'selectRange', 'extendRange'].map(
-        (name) => [name, record(name)],
-      ),
+      ['fit', 'go', 'move', 'pin', 'unpin', 'zoom', 'point', 'selectRange', 'extendRange'].map((name) => [
+        name,
+        record(name),
+      ]),
     ),
+    holding: { remove: record('remove') },
+    holdAtZero: record('holdAtZero'),
+    navigation: { undo: record('undo'), redo: record('redo') },
   } as unknown as Explorer
   press(explorer, { key, target: null, preventDefault: () => {}, ...event } as unknown as KeyboardEvent)
   return log
@@ -60,7 +78,7 @@ describe('keys', () => {
     expect(calls('Escape', { step: 2 })).toEqual([['unpin']])
     expect(calls('Escape')).toEqual([['go', { view: 'runs' }]])
     expect(calls('Escape', { view: 'neuron', neuron: 1 })).toEqual([['go', { view: 'network' }]])
-    expect(calls('Escape', { view: 'lesson', neuron: 1 })).toEqual([['go', { view: 'neuron', neuron: 1 }]])
+    expect(calls('Escape', { view: 'lesson', neuron: 1 })).toEqual([['go', { view: 'gradient' }]])
   })
 
   it('extend the range with Shift, and leave shortcuts of the browser alone', () => {
@@ -68,13 +86,42 @@ describe('keys', () => {
     expect(calls('ArrowLeft', {}, { ctrlKey: true })).toEqual([])
   })
 
+  it('undo and redo, but not in a text field', () => {
+    const inField = (matches: boolean): Partial<KeyboardEvent> => ({
+      ctrlKey: true,
+      target: { matches: () => matches } as unknown as EventTarget,
+    })
+    expect(calls('z', {}, inField(false))).toEqual([['undo']])
+    expect(calls('Z', {}, { ...inField(false), shiftKey: true })).toEqual([['redo']])
+    expect(calls('y', { view: 'runs' }, inField(false))).toEqual([['redo']])
+    expect(calls('z', {}, inField(true))).toEqual([])
+    expect(calls('z', {}, { ...inField(false), altKey: true })).toEqual([])
+  })
+
   it('hold, release and write', () => {
     const holds = [1, 2].map((neuron) => ({ layer: 'layer0', neuron, signal: 'c', value: 0, first: 0, last: null }))
-    expect(calls('0')).toEqual([['holdAtZero']])
-    expect(calls('Backspace', { holds })).toEqual([['release', 1]])
-    expect(calls('w')).toEqual([['write']])
-    for (const key of ['0', 'w', 'Backspace']) expect(calls(key, { view: 'health' })).toEqual([])
+    expect(calls('z')).toEqual([['holdAtZero']])
+    expect(calls('Backspace', { holds })).toEqual([['remove', 1]])
+    expect(calls('w')).toEqual([['writing.show']])
+    for (const key of ['0', 'z', 'p', 'w', 'Backspace']) expect(calls(key, { view: 'health' })).toEqual([])
     expect(calls('w', { view: 'neuron' })).toEqual([])
+  })
+
+  it('change the form and the size, and move along the lines of a page', () => {
+    expect(calls('0')).toEqual([['fit']])
+    expect(calls('p')).toEqual([['page.showAs', 'page']])
+    expect(calls('p', { as: 'page' })).toEqual([['page.showAs', 'strips']])
+    expect(calls('.', { as: 'page' })).toEqual([['page.turn', 1]])
+    expect(calls('.')).toEqual([])
+    // In the diagram they do and undo operations, also beside a page of text.
+    expect(calls(',', { panel: 'diagram', as: 'page' })).toEqual([['diagram.step', -1]])
+    // Step 4 is the second character of the second line.
+    expect(calls('ArrowUp', { as: 'page' })).toEqual([['page.move', 1, 1]])
+    expect(calls('ArrowDown', { as: 'page' })).toEqual([['page.move', 1, 6]])
+    expect(calls('PageDown', { as: 'page' })).toEqual([['page.move', 1, 8]])
+    expect(calls('End', { as: 'page' })).toEqual([['page.move', 1, 9]])
+    expect(calls(' ', { as: 'page' })).toEqual([['page.pin', 1, 4]])
+    expect(calls('Enter', { as: 'page' })).toEqual([['go', { view: 'neuron', neuron: 1 }]])
   })
 
   it('go from neuron to neuron on the health page', () => {
