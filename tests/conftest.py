@@ -25,6 +25,9 @@ from tests import typechecking
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# The tests read English sentences, whatever the language of the developer.
+os.environ["LC_ALL"] = "C.UTF-8"
+
 
 def require_package_of(root: Path) -> None:
     """Exit with a sentence unless `gatescope` is the package of `root`, or of a folder that PYTHONPATH names."""

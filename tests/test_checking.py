@@ -275,7 +275,7 @@ def test_check_notices_weights_of_another_network() -> None:
 
 
 def test_check_covers_the_borders_of_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gatescope.checking.PIECE_VALUES", 8)
+    monkeypatch.setattr("gatescope.recorded_pieces.PIECE_VALUES", 8)
     made = make(["lstm"], [9, 4, 7], neurons=3, seed=12)
     assert check(made.trace, made.weights).holds
     changed = made.trace["layer0"]["c"].copy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import json
 import pickle
 import tomllib
 from collections.abc import Callable, Iterator
@@ -114,3 +115,12 @@ def test_an_error_survives_copy_and_pickle(restore: Callable[[FileError], FileEr
     assert not error.denied
     assert str(error) == "File: expected one of a, got 'b'. Give one of these names."
     assert error.values["name"] == "b"
+
+
+def test_page_has_each_code_once() -> None:
+    def codes(pairs: list[tuple[str, str]]) -> list[str]:
+        return [code for code, _sentence in pairs]
+
+    for file in (PACKAGE / "messages").rglob("page.json"):
+        listed = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=codes)
+        assert len(listed) == len(set(listed)), file

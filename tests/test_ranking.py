@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gatescope import record
-from gatescope.ranking import ranked
+from gatescope.ranking import MAX_ROUNDS, ranked
 from tests.networks import network
 from tests.source_files import PACKAGE
 
@@ -31,6 +32,20 @@ def test_ranked_keeps_the_rule_in_long_rows() -> None:
     assert not np.array_equal(values.topk(9).indices.numpy(), expected)
     np.testing.assert_array_equal(values.argmax(1).numpy(), expected[:, 0])
     np.testing.assert_array_equal(values.numpy().argmax(1), expected[:, 0])
+
+
+@given(st.lists(st.sampled_from([0.0, 1.0, np.inf, -np.inf, np.nan]), min_size=6, max_size=6), st.integers(0, 6))
+def test_ranked_puts_nan_first_and_minus_infinity_last(row: list[float], count: int) -> None:
+    size = {k: np.inf if np.isnan(value) else value for k, value in enumerate(row)}
+    expected = sorted(range(6), key=lambda k: (not np.isnan(row[k]), -size[k], k))[:count]
+    assert ranked(torch.tensor([[0.0] * 6, row]), count).tolist() == [list(range(6))[:count], expected]
+
+
+@pytest.mark.parametrize("count", [MAX_ROUNDS, MAX_ROUNDS + 1])
+def test_ranked_is_the_same_by_rounds_and_by_topk(count: int) -> None:
+    values = torch.from_numpy(np.random.default_rng(1).integers(0, 50, (40, 30)).astype(np.float32))
+    expected = np.argsort(-values.numpy(), axis=1, kind="stable")[:, :count]
+    np.testing.assert_array_equal(ranked(values, count).numpy(), expected)
 
 
 def test_equal_predictions_are_recorded_by_id() -> None:

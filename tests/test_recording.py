@@ -26,8 +26,10 @@ from gatescope import (
     configure,
     define,
     nudge,
+    open_trace,
     record,
     record_to,
+    save_trace,
 )
 from gatescope.cells import Cell
 from gatescope.engine import native
@@ -200,6 +202,24 @@ def test_trace_without_drives_was_still_checked() -> None:
     assert set(trace["layer0"]) == set(CELLS["gru"].signals)
     assert 0 < trace.attributes["residual"] <= 1e-5
     assert {r.name for r in check(trace).unchecked} == {"r", "z", "n"}
+
+
+@pytest.mark.parametrize("steps_of_piece", [None, 3])
+def test_unchecked_recording_says_so_and_is_checked_later(tmp_path: Path, steps_of_piece: int | None) -> None:
+    """The arrays are the same bits, the residual is absent also on disk, and `check_with` finds the same one."""
+    net = network("lstm", (4, 3), seed=3)
+    text = "abeacabba"
+    checked = list(record_pieces(net, text, steps_of_piece=steps_of_piece))
+    unchecked = list(record_pieces(net, text, check=False, steps_of_piece=steps_of_piece))
+    for one, other in zip(checked, unchecked, strict=True):
+        assert other.attributes["residual"] is None
+        assert_same(one, other)
+        assert check_with(net, other).largest == one.attributes["residual"]
+    trace = record(net, text, check=False)
+    save_trace(trace, tmp_path / "trace", dtype="float32")
+    assert open_trace(tmp_path / "trace").attributes["residual"] is None
+    assert trace.attributes["residual"] is None
+    assert check_with(net, trace).holds
 
 
 def test_attributes_describe_the_network() -> None:

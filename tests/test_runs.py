@@ -567,8 +567,11 @@ def test_full_disk_at_any_write_loses_nothing(
 
 
 def test_state_is_created_before_training(tmp_path: Path) -> None:
-    """A run that was only created is not interrupted."""
+    """A run that was only created is not interrupted; in its first minute, its training may be reading data."""
     run = create(tmp_path / "new")
+    assert run.state({}) == "starting"
+    an_hour_ago = time.time() - 3600
+    os.utime(run.path / "network.json", (an_hour_ago, an_hour_ago))
     assert run.state({}) == "created"
     train(run, stop=lambda: True)
     assert run.state(run.read(HISTORY)[-1]) == "interrupted"

@@ -357,9 +357,11 @@ def test_studies_work_on_watched_vectors_with_text(tmp_path: Path) -> None:
     )
     features = Steps(trace).features([family()])
     table = labels(trace, features, signals=["c"], search=Search(chances=1000))
-    (row,) = table.where(neuron=2, place=0)
-    assert (row["feature"], row["lag"]) == ("brackets.any", 0)
-    assert row["score"] == 1
+    # No bracket stands inside another one: the depth is 1 inside and 0 outside, and explains as much.
+    rows = {row["feature"]: row for row in table.where(neuron=2)}
+    assert {rows["brackets.any"]["place"], rows["brackets.depth"]["place"]} == {0, 1}
+    assert rows["brackets.any"]["lag"] == 0
+    assert rows["brackets.any"]["score"] == 1
     assert all(row["score"] < 0.95 for row in table if row["neuron"] != 2)
 
     (saturated,) = saturation(trace).where(layer="layer0", gate="o", neuron=2)

@@ -86,24 +86,45 @@ def test_lessons_are_four_tasks_and_python_code() -> None:
     assert (plan[-1].name, plan[-1].minutes) == ("python_code", 2.0)
 
 
-def test_train_all_twice_resumes_and_reuses_runs(tmp_path: Path) -> None:
+def test_train_all_twice_resumes_and_reuses_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each network has labels before the next one begins; a second start finds those that were not finished."""
+    monkeypatch.setattr("gatescope.explorer.studies.MOVED_SCORES", 300)
     plan = [Lesson("one", "counter", 0.004), Lesson("two", "copy", 0.004)]
     answer: list[str] = []
-    train_all(tmp_path, plan, stop=lambda: len(answer) > 2, report=answer.append)  # stops when "two" begins
-    assert [line.split()[0] for line in answer] == ["one:", "one:", "two:", "two:"]
+    # Stops when the labels of "one" are searched, and then when "two" begins.
+    train_all(tmp_path, plan, stop=lambda: len(answer) > 2, report=answer.append)
+    assert [line.split()[0] for line in answer] == ["one:"] * 3
     assert "exact for" in answer[1]
-    assert "the next start resumes it" in answer[3]
+    assert answer[2] == "  one: finding labels"
+    assert not (tmp_path / "one" / "studies").exists()
+    answer.clear()
+    train_all(tmp_path, plan, stop=lambda: any("two" in line for line in answer), report=answer.append)
+    assert answer[0].startswith("  one: already trained, exact for")
+    assert [line.split()[:2] for line in answer] == [
+        ["one:", "already"],
+        ["one:", "finding"],
+        ["one:", "labels"],
+        ["two:", "training"],
+        ["two:", "stopped"],
+    ]
+    labels, weights = (
+        (tmp_path / "one" / name).read_bytes() for name in ("studies/labels.json", "weights.safetensors")
+    )
 
-    weights = (tmp_path / "one" / "weights.safetensors").read_bytes()
     again: list[str] = []
     train_all(tmp_path, plan, report=again.append)
     assert again[0].startswith("  one: already trained, exact for")
     assert again[1] == "  two: resuming"
     assert "words are copied" in again[2]
+    assert again[-1].startswith("  two: labels for")
+    assert (tmp_path / "one" / "studies" / "labels.json").read_bytes() == labels
     assert (tmp_path / "one" / "weights.safetensors").read_bytes() == weights
 
 
-def test_train_all_continues_after_a_damaged_run(tmp_path: Path, trained: Path) -> None:
+def test_train_all_continues_after_a_damaged_run(
+    tmp_path: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gatescope.explorer.studies.MOVED_SCORES", 300)
     shutil.copytree(trained, tmp_path / "one")
     (tmp_path / "one" / "network.json").write_text("{")
     (tmp_path / "two").mkdir()
@@ -113,7 +134,8 @@ def test_train_all_continues_after_a_damaged_run(tmp_path: Path, trained: Path) 
     train_all(tmp_path, plan, report=answer.append)
     assert any(line.startswith("  one: ") and "expected JSON, got something else" in line for line in answer)
     assert any(line.startswith("  two: ") and "expected an empty or new directory" in line for line in answer)
-    assert answer[-1].startswith("  three: exact for")
+    assert any(line.startswith("  three: exact for") for line in answer)
+    assert answer[-1].startswith("  three: labels for")
     assert (tmp_path / "two" / "letter.txt").read_text() == "mine"
 
 

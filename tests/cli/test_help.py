@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 from cyclopts import Group
 
-from gatescope.cli.app import TITLES
+from gatescope.cli.app import LANGUAGE, TITLES
 from gatescope.cli.docs import page
 from gatescope.cli.entry import app
 from gatescope.messages import help_texts
@@ -22,7 +22,7 @@ COMMANDS = (
     *("label", "probe", "ablate", "patch", "steer", "passages", "pattern", "snapshot", "distributions"),
     *("health", "weights", "errors", "horizon", "compare"),
     *("adopt", "export", "site"),
-    *("tasks", "cells", "runs"),
+    *("tasks", "cells", "runs", "findings", "trash"),
 )
 
 
@@ -61,9 +61,9 @@ def test_docs_page_matches_the_program() -> None:
 
 def _sentences() -> Iterator[tuple[str, str]]:
     """Yield (key, sentence) for every sentence of an option in the catalogue."""
-    for table, sentences in help_texts.options().items():
+    for table, sentences in help_texts.options(LANGUAGE).items():
         yield from ((f"{table}.{name}", sentence) for name, sentence in sentences.items())
-    for command, texts in help_texts.commands().items():
+    for command, texts in help_texts.commands(LANGUAGE).items():
         yield from ((f"{command}.{name}", sentence) for name, sentence in texts.options.items())
 
 
@@ -80,9 +80,11 @@ def _help_of_options() -> dict[tuple[str, str], str | None]:
 def test_every_option_has_its_sentence_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """With each sentence replaced by its key, every option shows a key, and every key is shown."""
     keys = {key for key, _sentence in _sentences()}
-    options = {table: {name: f"{table}.{name}" for name in names} for table, names in help_texts.options().items()}
-    monkeypatch.setattr(help_texts, "options", lambda: options)
-    for command, texts in help_texts.commands().items():
+    options = {
+        table: {name: f"{table}.{name}" for name in names} for table, names in help_texts.options(LANGUAGE).items()
+    }
+    monkeypatch.setattr(help_texts, "options", lambda _language: options)
+    for command, texts in help_texts.commands(LANGUAGE).items():
         for name in texts.options:
             monkeypatch.setitem(texts.options, name, f"{command}.{name}")
     shown = _help_of_options()
@@ -92,13 +94,13 @@ def test_every_option_has_its_sentence_and_no_other(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize(("command", "option"), [("label", "rate"), ("train", "from"), ("demo", "minutes")])
 def test_an_option_without_a_sentence_is_an_error(command: str, option: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(help_texts.commands()[command].options, option)
+    monkeypatch.delitem(help_texts.commands(LANGUAGE)[command].options, option)
     with pytest.raises(KeyError, match=option):
         _help_of_options()
 
 
 def test_catalogue_and_program_have_the_same_commands() -> None:
-    assert set(help_texts.commands()) == set(COMMANDS)
+    assert set(help_texts.commands(LANGUAGE)) == set(COMMANDS)
 
 
 def _groups(name: str) -> tuple[Group, ...]:
@@ -116,7 +118,7 @@ def test_every_title_is_used() -> None:
 
 def test_help_texts_are_sentences() -> None:
     texts = dict(_sentences())
-    for name, command in help_texts.commands().items():
+    for name, command in help_texts.commands(LANGUAGE).items():
         texts |= {f"{name} summary": command.summary}
         texts |= {f"{name} {k}": part for k, part in enumerate(command.description.split("\n\n")) if part}
     wrong = {key: text for key, text in texts.items() if not re.fullmatch(r"([A-Z]|--).*\.", text, re.DOTALL)}

@@ -1,14 +1,23 @@
 """`gatescope tasks`, `cells` and `runs`."""
 
+import io
 import json
+import os
+import re
+import shutil
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from gatescope import CELLS, TASKS, Run, configure, define
+from gatescope.cli.entry import THREADS_OF_NUMPY
 from gatescope.engine import native
 from gatescope.equations import tanh
+from gatescope.runs.moves import delete_run
+from gatescope.runs.run_findings import add_finding
+from gatescope.runs.tags import change_tags
 from tests.cli.conftest import Cli
 
 
@@ -144,3 +153,96 @@ def test_runs_of_an_empty_folder_is_empty(cli: Cli, tmp_path: Path) -> None:
 
 def test_cells_suggests_a_close_name(cli: Cli) -> None:
     assert "Did you mean 'gru'?" in cli("cells", "gruu").refused()
+
+
+# --- findings, tags and deleted runs ---------------------------------------------------------------------------------
+
+
+def test_runs_are_filtered_by_tags(cli: Cli, run: Path) -> None:
+    assert "expected a run with a tag" in cli("runs", "--tag", "good").refused()
+    shutil.copytree(run, run.with_name("other"))
+    change_tags(run, ["good", "数"])
+    change_tags(run.with_name("other"), ["good"])
+    header, row, *_ = cli("runs", "--tag", "数").out.splitlines()
+    assert header.split()[-1] == "tags"
+    assert row.startswith("counter ")
+    assert row.rstrip().endswith("good, 数")
+    assert [listed["name"] for listed in json.loads(cli("runs", "--tag", "good", "--tag", "数", "--json").out)] == [
+        "counter"
+    ]
+    assert "Tag: expected one of good, 数, got 'goood'. Did you mean 'good'?" in cli("runs", "--tag", "goood").refused()
+
+
+def test_findings_are_listed_and_exported(cli: Cli, run: Path) -> None:
+    assert "counter has no findings" in cli("findings", "counter").out
+    view = {
+        "view": "neuron",
+        "layer": "layer0",
+        "neuron": "4",
+        "hold": ["0.4.f.0.1-", "0.1.c.0.3"],
+        "text": "a```X\nb&\x1b[2J",
+    }
+    add_finding(run, view, "*Neuron* 4 <b>counts</b> [a](x)")
+    add_finding(run, {"text": "数" * 3000}, "A long one.")
+    printed = cli("findings", run).out
+    assert "*Neuron* 4 <b>counts</b> [a](x)" in printed
+    assert "\x1b" not in printed
+    listed = json.loads(cli("findings", "counter", "--json").out)
+    assert [finding["sentence"] for finding in listed] == ["*Neuron* 4 <b>counts</b> [a](x)", "A long one."]
+    assert listed[0]["view"] == view
+    lines = cli("findings", "counter", "--markdown").out.splitlines()
+    assert lines[0] == "# Findings of counter"
+    assert lines[2] == "1. \\*Neuron\\* 4 \\<b\\>counts\\</b\\> \\[a\\]\\(x\\)"
+    address = re.search(r"\]\((http://127.0.0.1:8791/\?[^)]*)\)", lines[4])
+    assert address is not None
+    assert parse_qs(urlsplit(address[1]).query) == {
+        "run": ["counter"],
+        **{name: value if isinstance(value, list) else [value] for name, value in view.items()},
+    }
+    assert lines[6] == "   ````text"
+    long = next(line for line in lines if "#text=" in line)
+    assert "%E6%95%B0" in long
+
+
+def test_deleted_run_is_listed_and_restored(cli: Cli, run: Path) -> None:
+    assert "The trash of runs is empty." in cli("trash").out
+    assert "expected a run in its trash" in cli("trash", "--restore", "counter").refused()
+    deleted = delete_run(run)
+    assert [listed["name"] for listed in json.loads(cli("trash", "--json").out)] == ["counter"]
+    assert "gatescope trash --restore counter" in cli("trash").out
+    assert "Deleted run: expected one of counter, got 'cuonter'" in cli("trash", "--restore", "cuonter").refused()
+    assert cli("trash", "--restore", "counter").out == f"{run.relative_to(run.parents[1])} is back.\n"
+    assert run.is_dir()
+    deleted = delete_run(run)
+    assert cli("trash", "--restore", deleted.id, "--name", "again").status == 0
+    assert run.with_name("again").is_dir()
+
+
+def test_trash_is_emptied_only_when_asked(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deleted = delete_run(run)
+    for options in (("--yes",), ("--name", "x"), ("--empty", "--restore", "counter")):
+        assert cli("trash", *options).refused()
+    assert "expected an answer on a terminal" in cli("trash", "--empty").refused()
+    for answer, status in (("n\n", 1), ("\n", 1), ("", 1)):
+        stdin = io.StringIO(answer)
+        monkeypatch.setattr(stdin, "isatty", lambda: True)
+        monkeypatch.setattr("sys.stdin", stdin)
+        assert cli("trash", "--empty").status == status
+        assert deleted.path.is_dir()
+    stdin = io.StringIO("y\n")
+    monkeypatch.setattr(stdin, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", stdin)
+    result = cli("trash", "--empty")
+    assert "Remove 1 deleted run of runs for good (y/N)?" in result.err
+    assert result.out == "1 run was removed for good.\n"
+    assert not deleted.path.exists()
+    assert json.loads(cli("trash", "--empty", "--yes", "--json").out) == {"removed": 0}
+
+
+def test_commands_limit_the_threads_of_numpy(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NumPy reads the variables when it is imported, which is after `main` has begun; a user's own number stays."""
+    for variable, number in zip(THREADS_OF_NUMPY, ("", "3"), strict=True):
+        monkeypatch.setenv(variable, number)
+    monkeypatch.delenv(THREADS_OF_NUMPY[0])
+    assert cli("cells").status == 0
+    assert [os.environ[variable] for variable in THREADS_OF_NUMPY] == ["1", "3"]

@@ -8,9 +8,12 @@ import shlex
 import shutil
 import signal
 import subprocess
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from gatescope.runs import Run
 from tests.cli.conftest import Cli
@@ -91,8 +94,16 @@ def test_explore_serves_a_copy_of_a_live_file(
 ) -> None:
     assert cli("export", "counter", "counter.html").status == 0
     process = program("explore", "counter.html", "--port", 0, "--no-browser")
-    with urllib.request.urlopen(address(process) + "api/runs") as answer:
+    page = address(process)
+    with urllib.request.urlopen(page + "api/runs") as answer:
         assert [listed["name"] for listed in json.load(answer)["runs"]] == ["counter"]
+    with urllib.request.urlopen(page + "api/token") as answer:
+        headers = {"Origin": page.rstrip("/"), "X-Gatescope-Token": json.load(answer)["token"]}
+    headers["Content-Type"] = "application/json"
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(urllib.request.Request(page + "api/runs/counter/delete", b"{}", headers))
+    with refused.value as answer:
+        assert json.load(answer)["code"] == "ACT_RUN_IS_COPY"
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out.strip()) == (0, "Stopped.")

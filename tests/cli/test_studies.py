@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import json
 import os
 import shutil
@@ -18,7 +17,8 @@ from gatescope import Network, Run, clamp, configure, create_run, record, sample
 from gatescope.cli import main
 from gatescope.cli.output import count_of, format_number
 from gatescope.studies import Table, load, subject
-from gatescope.studies.common.chance import shifted_places
+from gatescope.studies.common.relocations import Relocations
+from gatescope.studies.patterns import near_misses, neurons_on
 from gatescope.tasks import Text
 from tests.cli.conftest import TEXT, Cli
 
@@ -152,7 +152,9 @@ def test_ablate_equals_the_library(cli: Cli, labelled: Path) -> None:
     content = table_of(cli("ablate", "counter", "--characters", 200, "--json").out)
     assert set(content.where(feature="")["neuron"]) == {0, 1, 2, 3, 4}
     features = {(row["neuron"], row["feature"]) for row in content if row["feature"]}
-    assert features == {(0, "task.writing"), (1, "character.letter & not character.is=a")}
+    (count,) = features - {(0, "task.writing"), (1, "character.letter & not character.is=a")}
+    assert count[0] == 2
+    assert count[1].startswith("counts.a > ")  # the label is a count, which is on above its mean
     network, _ = Run(labelled).network()
     text = subject(Run(labelled), characters=200).text
     before, after = (
@@ -243,6 +245,19 @@ def test_pattern_prints_neurons_and_places(cli: Cli, run: Path) -> None:
     assert len(content["places"]["columns"]["at"]) > 0
     assert "Passage: Xb\n" in cli("pattern", "counter", *arguments).out
     assert "No neuron" in cli("pattern", "counter", "aXb", "--range", "1", "--threshold", "5").out
+
+
+def test_pattern_chooses_a_threshold_and_lists_misses(cli: Cli, run: Path) -> None:
+    arguments = ("aaaXbbb\n", "--range", "1:2", "--signal", "c", "--sign", "both")
+    content = json.loads(cli("pattern", "counter", *arguments, "--json").out)
+    trace = record(Run(run).network()[0], "aaaXbbb\n")
+    table = neurons_on(trace, "layer0", 0, 1, 2, signal="c", sign="both")
+    assert content["neurons"]["about"]["threshold"] == table.about["threshold"]
+    assert content["neurons"]["columns"]["neuron"] == table["neuron"].tolist()
+    assert content["misses"]["columns"]["neuron"] == near_misses(trace, table)["neuron"].tolist()
+    shown = cli("pattern", "counter", *arguments).out
+    assert "Threshold: " in shown or "at any threshold" in shown
+    assert "Nearest misses:" in shown
 
 
 def test_health_equals_the_recorded_gates(cli: Cli, run: Path) -> None:
@@ -373,14 +388,16 @@ def test_study_after_ctrl_c_saves_nothing(cli: Cli, run: Path, monkeypatch: pyte
     """Ctrl-C during an endless search prints "Stopped." and saves nothing."""
     shifts = 0
 
+    draw = Relocations.draw
+
     def interrupted(*arguments: Any) -> Any:
         nonlocal shifts
         shifts += 1
         if shifts == 9:
             os.kill(os.getpid(), signal.SIGINT)
-        return shifted_places(*arguments)
+        return draw(*arguments)
 
-    monkeypatch.setattr(importlib.import_module("gatescope.studies.common.label_search"), "shifted_places", interrupted)
+    monkeypatch.setattr(Relocations, "draw", interrupted)
     result = cli("label", "counter", "--chances", 10**9)
     assert shifts == 9
     assert (result.status, result.err.strip().splitlines()[-1]) == (130, "Stopped.")

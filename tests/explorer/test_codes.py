@@ -37,6 +37,12 @@ def test_every_finding_of_health_is_a_sentence_of_the_page() -> None:
     assert words == {code: SENTENCES.get(code) for code in words}
 
 
+def test_every_finding_of_a_run_is_a_sentence_of_the_page() -> None:
+    of_the_page = {"FINDING_OF_RUN", "FINDING_PICTURE"}  # names of controls, not findings
+    codes = {code for code in SENTENCES if code.startswith("FINDING_")}
+    assert _codes("explorer/findings", "FINDING_") == codes - of_the_page
+
+
 def test_every_meaning_of_a_signal_is_a_sentence_of_the_page() -> None:
     codes = {code for code in SENTENCES if code.startswith("SIGNAL_")}
     assert {*SIGNAL_MEANINGS.values(), "SIGNAL_UPDATE_GATE"} == codes

@@ -156,7 +156,7 @@ def test_hostile_path_method_or_body_is_no_server_error(folder: Path) -> None:
 @pytest.mark.parametrize("study", ["labels", "ablation", "health", "neuron"])
 def test_study_without_keep_writes_nothing(folder: Path, study: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run directory changes only with `keep`."""
-    monkeypatch.setattr("gatescope.explorer.studies.SHIFTED_SCORES", 300)
+    monkeypatch.setattr("gatescope.explorer.studies.MOVED_SCORES", 300)
     before, app = files(folder), make_app(Gallery([folder]), PORT)
 
     async def poll(**body: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from gatescope import Run, Settings, configure, create_run, record, studies, train
 from gatescope.explorer import studies as explorer_studies
 from gatescope.explorer import study_text
+from gatescope.explorer.act_token import ActToken
 from gatescope.explorer.gallery import Gallery
 from gatescope.explorer.memory import STUDY_BYTES
 from gatescope.explorer.requests import RequestError
@@ -57,7 +58,9 @@ def folder(trained: Path, tmp_path: Path) -> Path:
 
 class Page:
     def __init__(self, *folders: Path) -> None:
-        self.app: ASGIApp = make_app(Gallery(list(folders)), PORT)
+        token = ActToken()
+        self.own = {"Origin": f"http://127.0.0.1:{PORT}", "X-Gatescope-Token": token.value}
+        self.app: ASGIApp = make_app(Gallery(list(folders)), PORT, None, token)
 
     def post(self, path: str, body: Any, **arguments: Any) -> httpx.Response:
         async def send() -> httpx.Response:
@@ -68,7 +71,7 @@ class Page:
         return anyio.run(send)
 
     def study(self, run: str, study: str, **body: Any) -> dict[str, Any]:
-        answer = self.post(f"/api/runs/{run}/study", {"study": study, **body})
+        answer = self.post(f"/api/runs/{run}/study", {"study": study, **body}, headers=self.own)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -135,7 +138,7 @@ def test_saved_health_without_codes_is_computed_again(page: Page, folder: Path) 
 
 
 def test_labels_find_planted_features_and_are_saved(page: Page, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(explorer_studies, "SHIFTED_SCORES", 300)
+    monkeypatch.setattr(explorer_studies, "MOVED_SCORES", 300)
     table = page.wait("planted", "labels", keep=True)["result"]["labels"]
     rows = [dict(zip(table["columns"], row, strict=True)) for row in zip(*table["columns"].values(), strict=True)]
     best = next(r for r in rows if (r["signal"], r["neuron"], r["place"]) == ("c", handmade.COUNTER, 0))
@@ -226,7 +229,7 @@ def test_study_without_keep_saves_nothing(
     page: Page, folder: Path, study: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run directory does not change, and the answer stays in the cache."""
-    monkeypatch.setattr(explorer_studies, "SHIFTED_SCORES", 300)
+    monkeypatch.setattr(explorer_studies, "MOVED_SCORES", 300)
     answer = page.wait("counter", study)
     assert answer["state"] == "done"
     assert not (folder / "counter" / "studies").exists()

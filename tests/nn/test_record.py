@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
 
-from gatescope import Intervention, ablate, check, checking, clamp, nn, nudge, open_trace, patch, save_trace
+from gatescope import Intervention, ablate, check, clamp, nn, nudge, open_trace, patch, recorded_pieces, save_trace
 from gatescope.trace import TraceError
 
 EVERY_MODULE = [nn.RNN, nn.LSTM, nn.GRU, *nn.BUILT_IN.values()]
@@ -110,8 +110,8 @@ def test_check_in_pieces_finds_the_same_residuals(monkeypatch: pytest.MonkeyPatc
     module, rows = drawn(nn.LSTM, dtype=torch.float32)
     trace = module.record(pack_sequence(rows, enforce_sorted=False))
     whole = check(trace)
-    monkeypatch.setattr(checking, "PIECE_VALUES", 6)
-    assert len(checking._pieces(trace["layer0"]["h"].shape)) == 12
+    monkeypatch.setattr(recorded_pieces, "PIECE_VALUES", 6)
+    assert len(recorded_pieces.pieces(trace["layer0"]["h"].shape)) == 12
     assert [r.largest for r in check(trace).residuals] == [r.largest for r in whole.residuals]
 
 

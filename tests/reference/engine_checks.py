@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from gatescope.cells import Cell
-from gatescope.checking import _Equation, _leaves
 from gatescope.equations import to_json
 from gatescope.equations.operations import OPERATIONS
 from gatescope.head import ACTIVATIONS
+from gatescope.residuals import _Equation, _leaves
 from tests.reference.engine_shapes import ALL_CELLS, SEED
 
 

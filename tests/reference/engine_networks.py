@@ -20,11 +20,12 @@ from safetensors.torch import save as save_torch
 from gatescope import Intervention, Network
 from gatescope.cells import Cell
 from gatescope.configuration import Configuration, Layer
-from gatescope.explorer.wire import RecordedText, TraceRequest, encode
+from gatescope.explorer.wire import TraceRequest, encode
 from gatescope.recording import check_with, record
 from gatescope.runs.tensors import checksum
 from gatescope.sources import parts_for
 from tests.reference.engine_shapes import ALL_CELLS, SEED, SHAPES, Shape
+from tests.reference.traced_text import TracedText
 
 STEPS, ROWS = 9, 3
 LENGTHS = (9, 1, 6)
@@ -108,8 +109,8 @@ def trace_bytes(network: Network, text: str, layer: str, changes: list[dict[str,
     configuration = network.configuration
     labels = [label for part in parts_for(configuration, text) for label in configuration.vocabulary.labels(part)]
     trace = record(network, text, interventions=[from_json(change) for change in changes]) if labels else None
-    recorded = RecordedText(trace, labels, configuration.vocabulary.unknown_in(text), TRAINING_STEP)
-    return encode(configuration, recorded, TraceRequest(text, layer=layer, drives=True, top=4))
+    recorded = TracedText(network, trace, labels, configuration.vocabulary.unknown_in(text), TRAINING_STEP)
+    return encode(recorded, TraceRequest(text, layer=layer, drives=True, top=4))
 
 
 def traces_of(network: Network, shape: Shape) -> Iterator[tuple[dict[str, Any], bytes]]:

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from gatescope import Network, Trace, Vocabulary, configure
-from gatescope.explorer.wire import RecordedText, TraceRequest, encode
+from gatescope.explorer.wire import TraceRequest, encode
 from gatescope.recording import describe
+from tests.reference.traced_text import TracedText
 
 FIXTURES = Path(__file__).parents[2] / "web" / "tests" / "fixtures"
 LABELS = ["a", "月", "\n", "é", "😀"]  # two sequences: three symbols, then two unknown characters
@@ -63,7 +64,7 @@ def messages() -> Iterator[tuple[str, bytes, dict[str, Any]]]:
     original = trace(net)
     shared = {"residual": "3.14e-07", "tolerance": "1e-05", "holds": "true", "step": "40", "engine": "plain, native"}
     metadata = {**shared, "labels": json.dumps(LABELS), "unknown": '["\\u00e9", "\\ud83d\\ude00"]'}
-    recorded = RecordedText(original, LABELS, ["é", "😀"], 40)
+    recorded = TracedText(net, original, LABELS, ["é", "😀"], 40)
     signals, drives = list(net.configuration.layers[0].cell.signals), list(net.configuration.layers[0].cell.drives)
 
     everything = TraceRequest("a月\né😀", drives=True, top=2)
@@ -71,7 +72,7 @@ def messages() -> Iterator[tuple[str, bytes, dict[str, Any]]]:
     arrays |= {f"layer0.{name}": _flat(v) for name, v in original.parameters["layer0"].items()}
     yield (
         "trace",
-        encode(net.configuration, recorded, everything),
+        encode(recorded, everything),
         {"metadata": metadata, "arrays": arrays | _steps(original, 2)},
     )
 
@@ -79,11 +80,11 @@ def messages() -> Iterator[tuple[str, bytes, dict[str, Any]]]:
     arrays = {"layer0.h": _rows(original["layer0"]["h"], [1])}
     yield (
         "one-neuron",
-        encode(net.configuration, recorded, single),
+        encode(recorded, single),
         {"metadata": metadata, "arrays": arrays | _steps(original, 1)},
     )
 
-    nothing = RecordedText(None, [], [], 40)
+    nothing = TracedText(net, None, [], [], 40)
     empty = {name: {"dtype": "I32", "shape": [0], "values": []} for name in ("token",)}
     empty["start"] = {"dtype": "U8", "shape": [0], "values": []}
     empty["log_probability"] = {"dtype": "F32", "shape": [0], "values": []}
@@ -91,7 +92,7 @@ def messages() -> Iterator[tuple[str, bytes, dict[str, Any]]]:
     empty["top_probability"] = {"dtype": "F32", "shape": [0, 3], "values": []}
     empty |= {f"layer0.{name}": {"dtype": "F32", "shape": [NEURONS, 0], "values": []} for name in signals}
     metadata = {**shared, "residual": "0", "engine": "", "labels": "[]", "unknown": "[]"}
-    yield "empty", encode(net.configuration, nothing, TraceRequest("")), {"metadata": metadata, "arrays": empty}
+    yield "empty", encode(nothing, TraceRequest("")), {"metadata": metadata, "arrays": empty}
 
     by_type = {
         "half": np.array([[*VALUES[:5], 6e-8], [65504.0, -1 / 3, 1.5, -0.125, 2.0, 1e-4]], np.float16),

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from gatescope import Trace
 from gatescope.studies import StudyError
-from gatescope.studies.patterns import matches, neurons_on
+from gatescope.studies.patterns import matches, near_misses, neurons_on, rounded_down
 from tests.drawing import lists_with
 from tests.studies.planted import column, pieces_of, planted, stored
 
@@ -199,6 +199,80 @@ def test_neurons_on_equals_a_plain_loop(problem: Problem) -> None:
         assert row["share"] == pytest.approx(sum(on) / len(on), abs=1e-15)
         assert row["mean"] == pytest.approx(np.mean(rows[sequence][first : last + 1, row["neuron"]]), abs=1e-15)
     assert all(a["share"] <= b["share"] for a, b in pairwise(neuron_table))
+
+
+def _failures(problem: Problem, threshold: float) -> dict[tuple[int, int], list[bool]]:
+    """Return whether each neuron, with each sign, is on at the steps of the range, just before and just after."""
+    rows, sequence, first, last, options = problem
+    result = {}
+    for neuron in range(rows[0].shape[1]):
+        for sign in {"positive": [1], "negative": [-1], "both": [1, -1]}[options["sign"]]:
+            on = _is_on(rows, neuron, sign, {**options, "of": "value", "threshold": threshold})[sequence]
+            before = bool(options["before"] and first > 0 and on[first - 1])
+            after = bool(options["after"] and last + 1 < len(on) and on[last + 1])
+            result[neuron, sign] = [*on[first : last + 1], before, after]
+    return result
+
+
+@settings(max_examples=100)
+@given(problem=problems(), size=st.sampled_from([1, 20, 1 << 22]))
+def test_chosen_threshold_is_the_largest_with_a_neuron(problem: Problem, size: int) -> None:
+    rows, sequence, first, last, options = problem
+    trace = planted({"h": rows})
+    choices = {name: options[name] for name in ("sign", "before", "after")}
+    with pieces_of(size):
+        found = neurons_on(trace, "layer0", sequence, first, last, **choices)
+        misses = near_misses(trace, found, count=9)
+
+    def fewest(threshold: float) -> float:
+        on = [flags for flags in _failures(problem, threshold).values() if any(flags[:-2])]
+        return min((flags[:-2].count(False) + sum(flags[-2:]) for flags in on), default=np.inf)
+
+    inside = rows[sequence][first : last + 1]
+    values = {float(value) for value in [*inside.ravel(), *-inside.ravel()] if not np.isnan(value)}
+    values = {value for value in values if value > 0 or options["sign"] != "both"}
+    best = min(map(fewest, values), default=np.inf)
+    threshold = found.about["threshold"]
+    assert found.about["chosen"]
+    if np.isfinite(best):
+        assert threshold == max(value for value in values if fewest(value) == best)  # halves have few digits
+    assert (len(found) > 0) == (best == 0)
+    on = _failures(problem, threshold)
+    assert {(row["neuron"], row["sign"]) for row in found} == {
+        key for key, flags in on.items() if all(flags[:-2]) and not any(flags[-2:])
+    }
+    for row in misses:
+        *steps, before, after = on[row["neuron"], row["sign"]]
+        assert (row["on"], row["before"], row["after"]) == (sum(steps), before, after)
+        assert row["failures"] == steps.count(False) + before + after > 0
+    assert [row["failures"] for row in misses] == sorted(row["failures"] for row in misses)
+    expected = {key[0] for key, flags in on.items() if any(flags[:-2]) and (not all(flags[:-2]) or any(flags[-2:]))}
+    assert sorted(misses["neuron"]) == sorted(expected)
+    around = rows[sequence][max(0, first - bool(options["before"])) : last + 1 + bool(options["after"])]
+    columns = [[value for value in column if not np.isnan(value)] for column in around.T]
+    assert found.about["constant"] == sum(len(set(column)) <= 1 for column in columns)
+
+
+def test_rounded_down_keeps_what_a_value_separates() -> None:
+    assert rounded_down(9.8399, 5.0) == 9.83
+    assert rounded_down(-9.8399, -20.0) == -9.84
+    assert rounded_down(1.0, 0.0) == 1.0
+    assert rounded_down(0.123456, 0.12344) == 0.12345
+    assert rounded_down(1e-30, 0.0) == 1e-30
+    assert rounded_down(1.0, np.nextafter(1.0, 0.0)) == 1.0
+
+
+def test_constant_neurons_have_no_threshold() -> None:
+    trace = planted({"h": [np.ones((6, 3)) * [1.0, 0.0, 2.0]]})
+    found = neurons_on(trace, "layer0", 0, 2, 3)
+    assert (len(found), found.about["constant"]) == (0, 3)
+    assert [(row["neuron"], row["on"], row["before"], row["after"]) for row in near_misses(trace, found)] == [
+        (2, 2, 1, 1)
+    ]
+    with pytest.raises(StudyError, match="expected at least"):
+        near_misses(trace, found, count=0)
+    with pytest.raises(StudyError, match="expected a quantile from 0 to 1, got None"):
+        neurons_on(trace, "layer0", 0, 2, 3, of="quantile")
 
 
 @settings(max_examples=100)

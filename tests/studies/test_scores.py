@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import linregress, rankdata
-from sklearn.metrics import matthews_corrcoef, r2_score, roc_auc_score
+from scipy.stats import rankdata
+from sklearn.metrics import matthews_corrcoef, roc_auc_score
 
 from gatescope import Vocabulary
 from gatescope.features import Feature
@@ -44,6 +44,14 @@ def test_centred_ranks_equal_scipy(seed: int, places: int, levels: int) -> None:
     assert np.array_equal(scores.centred_ranks(values), expected)
 
 
+@pytest.mark.parametrize("shape", [(1100, 3), (3, 1100), (1, 1), (600, 600)])
+def test_transposed_equals_numpy(shape: tuple[int, int]) -> None:
+    values = np.random.default_rng(0).random(shape, np.float32)
+    found = scores.transposed(values)
+    assert np.array_equal(found, values.T)
+    assert found.flags.c_contiguous
+
+
 @given(**sizes)
 def test_areas_equal_scikit_learn(seed: int, places: int, levels: int) -> None:
     values, random = drawn(seed, places, 3, levels), np.random.default_rng(seed)
@@ -59,37 +67,15 @@ def test_areas_equal_scikit_learn(seed: int, places: int, levels: int) -> None:
                 assert abs(areas[neuron, lag, column] - expected) < 1e-12
 
 
-@given(seed=st.integers(0, 2**31), places=st.integers(4, 80))
-def test_line_and_r2_equal_scipy_and_scikit_learn(seed: int, places: int) -> None:
-    random = np.random.default_rng(seed)
-    values = random.normal(3, 2, (2 * places, 2)).astype(np.float32)
-    numbers = np.full((2 * places + 1, 2), np.nan, np.float32)
-    numbers[:-1] = values @ [[1.0, 0.0], [0.3, 1.0]] + random.normal(size=(2 * places, 2))
-    numbers[random.integers(0, 2 * places, places // 4), 0] = np.nan
-    numbers[:3, 0] = numbers[places : places + 3, 0] = [1, 2, 4]  # at least three known values in each half
-    fit, held = np.arange(places), np.arange(places, 2 * places)
-    origin = values.mean(0, dtype=np.float64), np.array([1.0, -1.0])
-    sums = [scores.moments(values[half], numbers, half[None], origin) for half in (fit, held)]
-    slope, intercept = sums[0].line()
-    determination = sums[1].determination(slope, intercept)
-    for neuron in range(2):
-        for column in range(2):
-            known = [half[~np.isnan(numbers[half, column])] for half in (fit, held)]
-            x, y = values.astype(np.float64)[:, neuron], numbers.astype(np.float64)[:, column]
-            a, b = map(float, tuple(linregress(x[known[0]], y[known[0]]))[:2])
-            assert slope[neuron, 0, column] == pytest.approx(a, rel=1e-9, abs=1e-9)
-            expected = r2_score(y[known[1]], a * x[known[1]] + b)
-            assert determination[neuron, 0, column] == pytest.approx(expected, rel=1e-9, abs=1e-9)
-
-
 @given(**sizes)
 def test_best_threshold_equals_scikit_learn(seed: int, places: int, levels: int) -> None:
     values, random = drawn(seed, places, 1, levels)[:, 0], np.random.default_rng(seed)
     on = random.random(places) < 0.4
+    ranks = scores.centred_ranks(values[:, None])[:, 0]
     cuts = np.unique(values).astype(np.float64)
     between = (cuts[1:] + cuts[:-1]) / 2
     for above in (True, False):
-        threshold = scores.best_threshold(values, on, above=above)
+        threshold = scores.Thresholds(values, ranks).best(np.flatnonzero(on), above=above)
         predicted = (values > threshold) == above
         every = [correlation(on, (values > cut) == above) for cut in between]
         if every:
@@ -99,35 +85,14 @@ def test_best_threshold_equals_scikit_learn(seed: int, places: int, levels: int)
 
 
 @given(seed=st.integers(0, 2**31), chunk=st.integers(1, 400))
-def test_scores_do_not_depend_on_chunks(seed: int, chunk: int) -> None:
+def test_areas_do_not_depend_on_chunks(seed: int, chunk: int) -> None:
     random = np.random.default_rng(seed)
-    values = random.normal(size=(50, 3)).astype(np.float32)
-    on, numbers = random.random((51, 4)) < 0.5, random.normal(5, 1, (51, 2)).astype(np.float32)
-    rows = np.stack([np.arange(50), np.roll(np.arange(50), 3)])
-    origin = values.mean(0, dtype=np.float64), np.array([5.0, 5.0])
-
-    def everything() -> list[np.ndarray]:
-        sums = scores.moments(values, numbers, rows, origin)
-        return [scores.areas(scores.centred_ranks(values), on, rows), sums.determination(*sums.line())]
-
-    whole = everything()
+    ranks = scores.centred_ranks(random.normal(size=(50, 3)).astype(np.float32))
+    on, rows = random.random((51, 4)) < 0.5, np.stack([np.arange(50), np.roll(np.arange(50), 3)])
+    whole = scores.areas(ranks, on, rows)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scores, "CHUNK_NUMBERS", chunk)
-        for expected, actual in zip(whole, everything(), strict=True):
-            assert np.abs(expected - actual).max() < 1e-9
-
-
-def test_constant_neuron_or_count_scores_zero() -> None:
-    values = np.full((10, 1), 0.1, np.float32)
-    numbers = np.arange(11, dtype=np.float32)[:, None]
-    rows = np.arange(10)[None]
-    sums = scores.moments(values, numbers, rows, (np.zeros(1), np.zeros(1)))
-    slope, intercept = sums.line()
-    assert slope == 0
-    assert intercept == pytest.approx(4.5)
-    assert sums.determination(slope, intercept) == pytest.approx(0, abs=1e-12)
-    constant = scores.moments(numbers[:10], np.full((11, 1), 0.3, np.float32), rows, (np.zeros(1), np.zeros(1)))
-    assert constant.determination(*constant.line()) == 0
+        assert np.abs(whole - scores.areas(ranks, on, rows)).max() < 1e-9
 
 
 def test_halves_by_sequences_or_by_steps() -> None:

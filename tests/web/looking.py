@@ -50,6 +50,20 @@ def eventually(check: Callable[[], object], seconds: float = 90) -> None:
             time.sleep(0.02)
 
 
+def formula(place: Locator) -> str:
+    """Return the formulas in an element, as a screen reader reads them."""
+    return " ".join(place.locator("math").evaluate_all("(all) => all.map((one) => one.getAttribute('alttext'))"))
+
+
+def expect_formula(place: Locator, expected: str) -> None:
+    """Wait until the formulas in an element contain a text."""
+
+    def check() -> None:
+        assert expected in formula(place)
+
+    eventually(check)
+
+
 @dataclass(frozen=True)
 class Picture:
     """A snapshot of the canvas of the strips, and the layout of its cells.
@@ -154,6 +168,12 @@ class View:
         if query.get("view") and query.get("text") != "":
             expect(self.at("cursor-text")).not_to_be_empty()
 
+    def unfold(self, menu: str) -> None:
+        """Open the box of a button; a box that is open stays so."""
+        if not self.at(f"{menu}-box").is_visible():
+            self.at(menu).click()
+        expect(self.at(f"{menu}-box")).to_be_visible()
+
     def recorded(self, run: str, text: str) -> Recorded:
         """Record a text with the weights of one of the runs."""
         return recorded(self.runs / run, text)
@@ -188,9 +208,21 @@ class View:
 
     def variable(self, name: str) -> Colour:
         """Return a colour of the style of the page, such as --bg."""
-        value = self.page.evaluate("(name) => getComputedStyle(document.body).getPropertyValue(name).trim()", name)
-        assert re.fullmatch("#[0-9a-f]{6}", value), value
-        return int(value[1:3], 16), int(value[3:5], 16), int(value[5:7], 16)
+        # A variable may name two colours, of which the browser chooses one only where it is used.
+        value = self.page.evaluate(
+            """(name) => {
+                const probe = document.body.appendChild(document.createElement('i'))
+                probe.style.color = `var(${name})`
+                const { color } = getComputedStyle(probe)
+                probe.remove()
+                return color
+            }""",
+            name,
+        )
+        parts = re.fullmatch(r"rgb\((\d+), (\d+), (\d+)\)", value)
+        assert parts is not None, value
+        red, green, blue = map(int, parts.groups())
+        return red, green, blue
 
     def legend(self) -> "Legend":
         """Return the printed scale of the strips."""

@@ -17,7 +17,7 @@ from gatescope import TASKS, Configuration, Network, Run, Settings, configure, c
 from gatescope.head import HiddenLayer
 from gatescope.runs import HISTORY
 from gatescope.tasks.adopted import Adopted
-from tests.web.looking import View
+from tests.web.looking import View, expect_formula, formula
 
 TEXT = "aaXbb"
 NOTES = ["The file names no end mark; a line end was taken.", "A dropout of 0.3 acts in training only."]
@@ -71,6 +71,7 @@ def test_notes_of_an_adoption_are_on_its_card_and_page(view: View) -> None:
     expect(good.get_by_test_id("card-baseline")).to_be_hidden()
     expect(view.page.locator('[data-run="head"]').get_by_test_id("card-notes")).to_be_hidden()
     view.open(view="network", run="good", text=TEXT)
+    view.unfold("facts-details")
     for note in NOTES:
         expect(view.at("facts-notes")).to_contain_text(note)
 
@@ -122,7 +123,7 @@ def test_first_step_is_worked_out_from_the_initial_state(view: View, run: str, l
     before = float(trace.initial[layer][state][0, 1])
     assert (before != 0) == (run in ("initial", "both"))
     shown = f"{abs(before):.3f}"
-    expect(view.at(f"panel-filled-{state}")).to_contain_text(f"−{shown}" if before < 0 else shown)
+    expect_formula(view.at(f"panel-filled-{state}"), f"−{shown}" if before < 0 else shown)
     view.page.locator("summary").filter(has_text="what x.").click()
     row = view.page.locator("tr").filter(has_text=f"{state}{'₊₁' if 'reverse' in layer else '₋₁'}")
     words = "the initial state of the network" if before else "0 where"
@@ -131,16 +132,18 @@ def test_first_step_is_worked_out_from_the_initial_state(view: View, run: str, l
 
 def test_network_that_reads_from_the_end_alone_says_so(view: View) -> None:
     view.open(view="network", run="backward", text=TEXT)
-    expect(view.page.locator("p.facts")).to_contain_text("1 layer of 4 neurons, read from the end")
+    expect(view.page.get_by_test_id("facts")).to_contain_text("1 layer of 4 neurons, read from the end")
 
 
 def test_formula_of_a_single_number_is_printed_once(view: View) -> None:
     """The candidate of a minGRU is its drive: n = x.n, and then its value, once."""
     view.open(view="network", run="mingru", text=TEXT, neuron=1, step=2)
-    expect(view.at("panel-again-n")).to_contain_text("=")
+    view.at("signal-line-n").hover()
+    expect_formula(view.at("panel-again-n"), "=")
     expect(view.at("panel-filled-n")).to_have_count(0)
+    assert formula(view.at("worked-n")).count("= ") == 2
+    view.at("signal-line-z").hover()
     expect(view.at("panel-filled-z")).to_have_count(1)
-    assert view.at("equation-n").inner_text().count("= ") == 2
 
 
 def test_health_and_gradients_leave_the_run_as_it_is(view: View) -> None:

@@ -24,12 +24,13 @@ def test_slider_shows_the_weights_of_each_checkpoint(view: View) -> None:
     view.open(view="network", run="counter", text=TEXT)
     view.point(3, 4)
     expect(view.at("checkpoint-note")).to_have_count(0)
+    view.unfold("checkpoint-menu")
     for position in (0, 1, 0, len(steps)):
         step = dict(enumerate(steps)).get(position)
         view.at("checkpoint").fill(str(position))
         eventually(lambda step=step: _check_panel(view, step))
         expect(view.at("checkpoint-note")).to_have_count(0 if step is None else 1)
-        expect(view.page.locator(".facts")).to_contain_text(f"trained {run.network(step)[1]} step")
+        expect(view.page.get_by_test_id("facts")).to_contain_text(f"trained {run.network(step)[1]} step")
 
 
 def test_link_to_a_checkpoint_opens_its_weights(view: View) -> None:

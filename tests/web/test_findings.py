@@ -17,6 +17,7 @@ from gatescope.studies import save, subject
 from gatescope.studies.common.subjects import features_of
 from gatescope.studies.common.table import Table
 from gatescope.studies.labels import Search, labels
+from gatescope.studies.patterns import near_misses, neurons_on
 from gatescope.tasks import Text
 from tests.studies import handmade
 from tests.web.looking import View, eventually
@@ -111,7 +112,7 @@ def test_labels_button_computes_and_saves_labels(view: View) -> None:
 
 
 def test_chip_tip_shows_the_saved_label(view: View) -> None:
-    view.open(view="network", run="counter", text=LINES, signal="c")
+    view.open(view="network", run="counter", text=LINES, signal="c", sort="number")
     expect(view.at("strips-canvas")).to_have_attribute("data-chip", re.compile(r"\d+"))
     labels_of_signal = best_labels(view, "c")
     for neuron in (0, 3, 9):
@@ -119,7 +120,7 @@ def test_chip_tip_shows_the_saved_label(view: View) -> None:
             continue
         x, y = chip(view, neuron)
         view.at("strips-canvas").hover(position={"x": x, "y": y})
-        tip = view.page.locator(".tip")
+        tip = view.at("neuron-card")
         expect(tip).to_contain_text(str(labels_of_signal[neuron]["title"]))
         expect(tip).to_contain_text(f"{float(str(labels_of_signal[neuron]['score'])):.3f}")
 
@@ -130,8 +131,10 @@ def neurons_in_order(view: View, count: int) -> list[int]:
     numbers = []
     for row in range(count):
         y = int(layout["header"]) + (row + 0.5) * int(layout["pitch"])
+        view.page.mouse.move(2, 2)
+        expect(view.at("neuron-card")).to_be_hidden()
         view.at("strips-canvas").hover(position={"x": 10, "y": y})
-        tip = view.page.locator(".tip .first")
+        tip = view.at("neuron-card").locator(".first")
         expect(tip).to_contain_text("Neuron")
         numbers.append(int(re.findall(r"\d+", tip.inner_text())[0]))
     return numbers
@@ -147,13 +150,14 @@ def test_sort_by_score_orders_neurons_by_label_score(view: View) -> None:
 
 
 def test_filter_shows_neurons_with_matching_labels(view: View) -> None:
-    view.open(view="network", run="counter", text=LINES, signal="c")
+    view.open(view="network", run="counter", text=LINES, signal="c", sort="number")
     view.at("filter").fill("STILL TO BE")
     rows = [row for row in saved_labels(view).where(signal="c") if "still to be" in str(row["title"])]
     expected = sorted({int(row["neuron"]) for row in rows})
     assert 0 < len(expected) < 10
     expect(view.at("strips-canvas")).to_have_attribute("data-rows", str(len(expected)))
     expect(view.at("listed")).to_have_text(f"{len(expected)} of 10 neurons")
+    expect(view.at("strips-canvas")).to_have_attribute("data-track", re.compile(r"\d"))  # what was searched is shown
     assert neurons_in_order(view, len(expected)) == expected
     expect_in_address(view, "filter=STILL")
     view.page.reload()
@@ -168,6 +172,7 @@ def test_filter_shows_neurons_with_matching_labels(view: View) -> None:
 def test_effects_button_enables_sort_by_effect(view: View) -> None:
     view.open(view="network", run="fresh", text=LINES)
     expect(view.at("sort").locator('option[value="effect"]')).to_be_disabled()
+    view.unfold("feature-menu")
     view.at("find-effects").click()
     expect(view.at("sort").locator('option[value="effect"]')).to_be_enabled()
     columns = Run(view.runs / "fresh").study("ablation")["table"]["columns"]
@@ -198,6 +203,7 @@ def test_track_of_binary_feature_aligns_with_characters(view: View) -> None:
         assert [height > 8 for height in heights] == [symbol == "b" for symbol in LINES]
 
     eventually(check_heights)
+    view.unfold("feature-menu")
     expect(view.at("feature")).to_have_value(re.compile("character: b"))
 
 
@@ -229,6 +235,7 @@ def test_chip_click_toggles_the_feature_track(view: View) -> None:
 
 def test_feature_list_choice_follows_the_edited_text(view: View) -> None:
     view.open(view="neuron", run="counter", text="aXb", neuron=3)
+    view.unfold("feature-menu")
     view.at("feature").fill("the character: b")
     expect_in_address(view, "feature=character.is")
     view.at("text-box").fill("bbaX")
@@ -255,7 +262,7 @@ def test_neuron_page_shows_labels_effect_values_and_health(view: View) -> None:
         expect(about.get_by_role("rowheader", name=signal, exact=True)).to_be_visible()
     first = saved_labels(view).where(signal="c", neuron=3, place=0)
     if len(first):
-        expect(about).to_contain_text(str(first["title"][0]))
+        expect(about).to_contain_text(str(first["short"][0]))
     # The line marks the present value between the two ends.
     value = view.recorded("counter", LINES).layers["layer0"]["c"][3, 2]
     low, high = (float(end) for end in _ends(view))
@@ -315,7 +322,7 @@ def test_missing_corpus_is_explained_on_every_page(
 
 def test_saturation_points_lie_at_their_shares(view: View) -> None:
     view.open(view="network", run="counter", text=LINES)
-    view.at("open-health").click()
+    view.at("tab-health").click()
     view.at("gate-f").click()
     expect(view.at("saturation").locator("circle[data-neuron]")).to_have_count(10)
     trace = record(Run(view.runs / "counter").network()[0], Run(view.runs / "counter").task().held_out(4000))
@@ -414,6 +421,55 @@ def test_threshold_filters_neurons_and_is_in_the_address(view: View) -> None:
     expect(view.at("no-neurons")).to_be_visible()
 
 
+def _patterns(view: View, run: str, text: str, signal: str, first: int, last: int) -> tuple[Table, Table]:
+    """Return the neurons of a range and the near misses, as Python computes them."""
+    trace = record(Run(view.runs / run).network()[0], text)
+    found = neurons_on(trace, "layer0", 0, first, last, signal=signal, sign="both" if signal in "cgh" else "positive")
+    return found, near_misses(trace, found)
+
+
+def _expect_neurons(view: View, found: Table, misses: Table) -> None:
+    """Wait until the page lists these neurons and near misses, with the threshold."""
+    assert float(view.at("threshold-value").inner_text()) == pytest.approx(found.about["threshold"], rel=1e-3)
+    chips = view.at("chosen-neurons").get_by_role("button").all_inner_texts() if len(found) else []
+    assert sorted(map(int, chips)) == sorted(found["neuron"].tolist())
+    shown = view.at("miss").all_inner_texts()
+    assert [int(line.split()[0]) for line in shown] == misses["neuron"].tolist()
+    for line, row in zip(shown, misses, strict=True):
+        steps = misses.about["steps"]
+        assert (f"all {steps} steps" if row["on"] == steps else f"at {row['on']} of {steps} steps") in line
+        assert ("also before" in line, line.endswith("after")) == (row["before"] == 1, row["after"] == 1)
+
+
+@pytest.mark.parametrize(("signal", "first", "last"), [("c", 1, 5), ("h", 0, 6), ("i", 2, 3), ("f", 8, 12)])
+def test_chosen_threshold_and_misses_equal_the_library(view: View, signal: str, first: int, last: int) -> None:
+    text = "aaaaaaaXbbbbbbb"
+    view.open(view="network", run="counter", signal=signal, text=text, range=f"{first}-{last}")
+    found, misses = _patterns(view, "counter", text, signal, first, last)
+    expect(view.at("threshold-value")).to_be_visible()
+    eventually(lambda: _expect_neurons(view, found, misses))
+    # The mark and its neurons come back with the address, which names no threshold.
+    assert "threshold=" not in view.page.url
+    view.page.reload()
+    expect(view.at("threshold-value")).to_be_visible()
+    eventually(lambda: _expect_neurons(view, found, misses))
+
+
+def test_threshold_can_be_chosen_again(view: View) -> None:
+    view.open(view="network", run="planted", signal="c", text=LATCHED, range="4-14", threshold=50)
+    expect(view.at("no-neurons")).to_contain_text("Lower the threshold")
+    view.at("choose-threshold").click()
+    expect(view.at("chosen-neurons").get_by_role("button", name=str(handmade.LATCH), exact=True)).to_be_visible()
+    expect(view.at("threshold-chosen")).to_be_visible()
+    expect(view.at("place").first).to_be_visible()
+    expect(view.page).not_to_have_url(re.compile("threshold"))
+
+
+def test_range_of_several_sequences_says_so(view: View) -> None:
+    view.open(view="network", run="counter", text=LINES, range="5-9")
+    expect(view.at("no-neurons")).to_contain_text("several sequences")
+
+
 def test_range_is_selected_with_keys_and_cleared_with_escape(view: View) -> None:
     view.open(view="network", run="planted", signal="c", text=LATCHED, neuron=1, step=4)
     view.page.locator("body").click(position={"x": 3, "y": 3})
@@ -430,11 +486,11 @@ def test_range_is_selected_with_keys_and_cleared_with_escape(view: View) -> None
     expect_in_address(view, "step=")
 
 
-def test_text_click_pins_a_step_and_selects_no_range(view: View) -> None:
+def test_click_on_step_numbers_pins_and_selects_no_range(view: View) -> None:
     view.open(view="network", run="counter", text=LINES)
     layout = view.at("strips-canvas").evaluate("(canvas) => ({ ...canvas.dataset })")
     x = int(layout["label"]) + 2.5 * int(layout["cell"])
-    view.at("strips-canvas").click(position={"x": x, "y": 26})
+    view.at("strips-canvas").click(position={"x": x, "y": 8})
     expect_in_address(view, "step=2")
     expect(view.page).not_to_have_url(re.compile("range"))
 

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.web.examples import POEM
 from tests.web.looking import Colour, View, eventually
@@ -54,11 +54,12 @@ def test_address_holds_every_choice_and_reload_restores_it(view: View) -> None:
     view.at("sort").select_option("similar")
     check_changed(view)
     eventually(lambda: _equal(query(view), CHANGED))
+    expect(view.at("written")).not_to_be_empty()  # the network has written on behind the text
     before, pixels = view.at("cursor-text").inner_text(), view.picture().pixels
     view.page.reload()
     check_changed(view)
     expect(view.at("cursor-text")).to_have_text(before)
-    assert (view.picture().pixels == pixels).all()
+    eventually(lambda: np.testing.assert_array_equal(view.picture().pixels, pixels))
 
 
 def _equal(first: Any, other: Any) -> None:
@@ -75,21 +76,117 @@ def test_link_restores_the_view(view: View) -> None:
     expect(view.at("text-box")).to_have_value(LINES)
 
 
-def test_address_holds_a_long_text(view: View) -> None:
-    text = POEM * 40
+def test_long_text_stays_in_its_window(view: View) -> None:
+    text = POEM * 150
+    assert len(text) > 2000
     view.open(view="network", run="poem", text="光")
     view.at("text-box").fill(text)
     expect(view.at("strips-canvas")).to_have_attribute("data-steps", str(len(text)))
-    expect(view.page).to_have_url(re.compile("#text="))
-    assert "text" not in query(view)  # browsers do not send the part after #, so no server refuses its length
+    expect(view.page).to_have_url(re.compile(f"stored=[0-9a-f]{{16}}-{len(text)}"))
+    assert len(view.page.url) < 150
     view.page.reload()
     expect(view.at("text-box")).to_have_value(text)
     expect(view.at("strips-canvas")).to_have_attribute("data-steps", str(len(text)))
+    # As in a window that has never had the text.
+    view.page.goto(re.sub(r"stored=[0-9a-f]{16}", "stored=0123456789abcdef", view.page.url))
+    expect(view.at("link-note")).to_contain_text(f"{len(text):,} characters in this window, got none")
+    expect(view.at("text-box")).not_to_have_value(text)
+
+
+def test_long_insertion_is_refused(view: View) -> None:
+    view.open(view="network", run="poem", text="光")
+    view.at("text-box").focus()
+    view.page.keyboard.insert_text("光" * 1_000_000)
+    expect(view.at("link-note")).to_contain_text("expected at most 20,000 characters, got 1,000,000 characters")
+    expect(view.at("text-box")).to_have_value("光")
+    expect(view.at("strips-canvas")).to_have_attribute("data-steps", "1")
+
+
+def test_command_palette_finds_pages_neurons_and_runs(view: View) -> None:
+    view.open(view="network", run="deep", text=LINES)
+    palette = view.at("commands")
+
+    def choose(words: str) -> None:
+        view.page.keyboard.press("Control+k")
+        view.page.keyboard.type(words)
+        view.page.keyboard.press("Enter")
+        expect(palette).to_be_hidden()
+
+    choose("n 3")
+    expect(view.page.get_by_role("heading", name="Neuron 3", exact=True)).to_be_visible()
+    choose("update gate")
+    expect(view.page).to_have_url(re.compile("signal=z"))
+    choose("health")
+    expect(view.page).to_have_url(re.compile("view=health"))
+    choose("sLSTM")
+    expect(view.page).to_have_url(re.compile("run=slstm"))
+    before = view.page.url
+    view.page.keyboard.press("Control+k")
+    view.page.keyboard.type("nothing of that kind")
+    expect(palette).to_contain_text("Nothing has all of “nothing of that kind”.")
+    view.page.keyboard.press("Enter")
+    view.page.keyboard.press("Escape")
+    expect(palette).to_be_hidden()
+    assert view.page.url == before
+
+
+def test_palette_keeps_keys_pressed_while_it_loads(view: View) -> None:
+    def wait(route: Route) -> None:
+        view.page.wait_for_timeout(300)
+        route.continue_()
+
+    view.page.route("**/command-palette.js", wait)
+    view.open(view="network", run="deep", text=LINES)
+    view.page.keyboard.press("Control+k")
+    view.page.keyboard.type("n 3")
+    view.page.keyboard.press("Enter")
+    expect(view.page.get_by_role("heading", name="Neuron 3", exact=True)).to_be_visible()
+    expect(view.at("commands")).to_be_hidden()
+
+
+def test_tour_follows_what_is_done_and_resumes(view: View) -> None:
+    tour = view.at("tour")
+    view.open(view="network", run="counter", text="aaXbb", tour=1)
+    expect(tour).to_contain_text("Type into the text 1 of 6")
+    view.page.wait_for_timeout(1500)  # longer than a step that was done stays
+    expect(tour).to_have_attribute("data-step", "0")
+    view.at("text-box").press_sequentially("b")
+    expect(tour).to_have_attribute("data-step", "1")
+    view.at("tour-next").click()
+    view.click(2, 3)
+    expect(tour).to_have_attribute("data-step", "3")
+    view.at("signal-f").click()
+    expect(tour).to_contain_text("Hold a signal 5 of 6")
+    for width, height in ((390, 844), (1280, 800)):
+        view.page.set_viewport_size({"width": width, "height": height})
+        eventually(lambda width=width, height=height: _is_inside(view, width, height))
+    view.page.keyboard.press("Escape")
+    expect(tour).to_be_hidden()
+    expect(view.page).to_have_url(re.compile("signal=f"))
+    view.at("page-menu").click()
+    view.at("start-tour").click()
+    expect(tour).to_have_attribute("data-step", "4")
+
+
+def _is_inside(view: View, width: int, height: int) -> None:
+    box = view.at("tour").bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["y"] >= 0
+    assert box["x"] + box["width"] <= width
+    assert box["y"] + box["height"] <= height
+
+
+def test_link_to_a_missing_run_names_similar_ones(view: View) -> None:
+    view.page.goto(f"{view.address}/?view=network&run=conter")
+    expect(view.at("error-note")).to_contain_text("got “conter”. Similar names:")
+    view.at("error-note").get_by_role("link", name="counter", exact=True).click()
+    expect(view.at("strips-canvas")).to_have_attribute("data-rows", "10")
 
 
 def test_back_and_forward_restore_views(view: View) -> None:
     view.open()
-    view.page.locator('[data-run="counter"]').click()
+    view.page.locator('[data-testid=run-card][data-run="counter"]').click()
     expect(view.at("strips-canvas")).to_have_attribute("data-rows", "10")
     view.at("text-box").fill("aaXbb")
     view.at("signal-f").click()
@@ -123,6 +220,7 @@ def test_back_restores_the_typed_text(view: View) -> None:
     view.at("text-box").press("End")
     view.at("text-box").press_sequentially("b")
     expect(view.at("text-box")).to_have_value("aXbb")
+    view.unfold("text-menu")
     view.at("example").last.click()
     expect(view.at("text-box")).not_to_have_value("aXbb")
     view.page.go_back()
@@ -142,7 +240,7 @@ def test_back_restores_the_typed_text(view: View) -> None:
             "layer=layer9&signal=q",
             ["expected layer0, got “layer9”", "expected one of layer0: i, f, g, o, c, h, got “q”"],
         ),
-        ("sort=colour&zoom=77", ["got “colour”", "Zoom of the link: expected 0 to 4, got “77”"]),
+        ("sort=colour&zoom=77", ["got “colour”", "Zoom of the link: expected 0 to 4, or fit, got “77”"]),
         ("neuron=-1", ["Neuron of the link: expected a whole number"]),
         ("range=1-9&nuron=3", ["Range of the link: expected 0 to 2", "“nuron”, which this page does not know"]),
     ],
@@ -153,7 +251,7 @@ def test_link_with_nonsense_says_what_is_shown_instead(view: View, nonsense: str
         view.page.goto(f"{view.address}/?view={page_of}&run=counter&text=aXb&{nonsense}")
         expect(view.at("cursor-text")).not_to_be_empty()
         expect(view.at("error-note")).to_be_hidden()
-        expect(view.at("neuron-panel")).to_contain_text("after reading")
+        expect(view.at("neuron-panel")).to_contain_text("· after ")
         for words in named:
             expect(view.at("link-note")).to_contain_text(words)
     view.page.get_by_role("button", name="Close this note").click()
@@ -170,7 +268,7 @@ def test_link_to_a_run_that_is_not_here_offers_those_that_are(view: View) -> Non
     view.page.goto(f"{view.address}/?view=network&run=nothing")
     expect(view.at("error-note")).to_contain_text("expected one of this folder, got “nothing”")
     expect(view.at("run-card").first).to_be_visible()
-    view.page.locator('[data-run="counter"]').click()
+    view.page.locator('[data-testid=run-card][data-run="counter"]').click()
     expect(view.at("error-note")).to_be_hidden()
     expect(view.at("strips-canvas")).to_have_attribute("data-rows", "10")
 
@@ -273,8 +371,10 @@ def test_tab_key_reaches_every_control(view: View) -> None:
     for _ in range(60):
         view.page.keyboard.press("Tab")
         reached.add(view.page.evaluate("() => document.activeElement.dataset.testid ?? ''"))
-    expected = {"text-box", "example", "layer-0", "layer-1", "signal-r", "sort", "zoom-in", "zoom-out", "strips"}
-    assert reached >= {*expected, "open-neuron", "equation-check"}
+    tabs = {"tab-network", "tab-neuron", "tab-learning", "tab-gradient", "tab-health"}
+    controls = {"layer-0", "layer-1", "signal-r", "sort", "filter", "feature-menu", "zoom-in", "zoom-out"}
+    expected = {"run-switcher", "text-menu", "text-box", "strips", "open-neuron", "equation-check", "facts-details"}
+    assert reached >= tabs | controls | expected
 
 
 def contrast(first: Colour, other: Colour) -> float:
@@ -316,6 +416,31 @@ def test_page_follows_a_change_of_colour_scheme(view: View) -> None:
     eventually(lambda: _equal(tuple(view.picture().pixels[-1, 0]), view.variable("--bg")))
 
 
+def test_choice_of_colours_is_drawn_and_remembered(view: View) -> None:
+    def greys() -> list[float]:
+        """Return how light the ends and the middle of the legend are, as a grey print has them, from low to high."""
+        colours = view.legend().stops[[0, len(view.legend().stops) // 2, -1]] / 255
+        return list(colours**2.2 @ [0.2126, 0.7152, 0.0722])
+
+    view.page.emulate_media(color_scheme="light")
+    view.open(view="network", run="counter", text="aaXbb\n", signal="h")
+    view.at("appearance").click()
+    view.page.get_by_label("dark", exact=True).check()
+    eventually(lambda: _equal(tuple(view.picture().pixels[-1, 0]), view.variable("--bg")))
+    assert sum(view.variable("--bg")) < 100
+    view.page.get_by_label("light to dark").check()
+    view.page.reload()
+    eventually(lambda: _equal(tuple(view.picture().pixels[-1, 0]), view.variable("--bg")))
+    assert sum(view.variable("--bg")) < 100
+    low, middle, high = greys()
+    assert low < middle < high
+    view.page.emulate_media(media="print")
+    eventually(lambda: _equal(tuple(view.picture().pixels[-1, 0]), view.variable("--bg")))
+    assert sum(view.variable("--bg")) > 700
+    low, middle, high = greys()
+    assert low > middle > high
+
+
 @pytest.mark.parametrize(
     "query", ["", "view=network&run=poem", "view=neuron&run=slstm&neuron=2", "view=network&run=wide"]
 )
@@ -330,8 +455,8 @@ def test_page_fits_a_narrow_screen(view: View, query: str) -> None:
     if query:
         picture = view.picture()
         assert picture.pixels.shape[1] - picture.label > 200, "there is room for the text"
-        view.point(1, 2)
-        expect(view.at("neuron-panel")).to_contain_text("step 2,")
+        view.click(1, 2)
+        expect(view.at("neuron-panel")).to_contain_text("· step 2 ·")
         view.at("equation-check").focus()
         expect(view.page.get_by_role("tooltip")).to_have_count(1)
         check_width()

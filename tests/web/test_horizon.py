@@ -16,7 +16,7 @@ from gatescope.sources import sequences_of
 from gatescope.studies.gradients.backpropagation import saliency
 from gatescope.studies.gradients.jacobians import Jacobians, jacobians_of
 from gatescope.studies.horizon import influence
-from tests.web.looking import SNAPSHOT, View, eventually, pixels
+from tests.web.looking import SNAPSHOT, View, eventually, expect_formula, pixels
 
 TEXT = "aaaXbbb"
 
@@ -135,7 +135,7 @@ def test_chain_factors_multiply_to_the_product(view: View) -> None:
     np.testing.assert_allclose(factors, forget[2:6, 3])
     product = float(view.at("chain-product").get_attribute("title") or "nan")
     assert product == pytest.approx(np.prod(factors))
-    expect(view.at("chain-product")).to_have_text(re.compile(r"f\[5\] · f\[4\] · f\[3\] · f\[2\] ="))
+    expect_formula(view.at("chain-product"), "f[5] · f[4] · f[3] · f[2] =")
     expect(rows.nth(1)).to_contain_text("X")
     view.at("chain-neuron").fill("2")
     view.at("chain-neuron").press("Enter")
@@ -225,9 +225,9 @@ def test_keys_reach_every_pair_and_character(view: View) -> None:
 
 def test_gradient_page_links_to_and_from_the_network(view: View) -> None:
     view.open(view="network", run="counter", text=TEXT)
-    view.at("open-gradients").click()
+    view.at("tab-gradient").click()
     expect(view.at("pair-map")).to_be_visible()
-    view.at("back-to-network").click()
+    view.at("tab-network").click()
     expect(view.at("strips")).to_be_visible()
 
 

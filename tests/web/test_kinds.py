@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from gatescope import Run, record
 from gatescope.trace import Trace
 from tests.web.examples import FRAME, HORIZON
-from tests.web.looking import Picture, View, eventually
+from tests.web.looking import Picture, View, eventually, expect_formula, formula
 
 SENTENCES = "the cat sees\na dog runs\n"
 
@@ -213,12 +213,12 @@ def test_reverse_layer_is_evaluated_from_the_end(view: View, page_of: str) -> No
     for step in (0, 1, 3, 4, 7):
         sequence, inside = divmod(step, 4)
         view.open(view=page_of, run="labels", layer="layer0_reverse", text=SENTENCES, neuron=2, step=step)
-        expect(view.at("neuron-panel")).to_contain_text(f"Neuron 2, step {step}, after reading")
+        expect(view.at("neuron-panel")).to_contain_text(f"Neuron 2 · step {step} · after ")
         values = {name: float(layer[name][sequence, inside, 2]) for name in "ifgoch"}
         eventually(lambda expected=values: check_panel(view.panel(), expected))
         before = float(layer["c"][sequence, inside + 1, 2]) if inside < 3 else 0.0
-        expect(view.at("equation-c")).to_contain_text("c = f · c₊₁ + i · g")
-        numbers = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", view.at("panel-filled-c").inner_text())]
+        expect_formula(view.at("worked-c"), "c = f · c₊₁ + i · g")
+        numbers = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", formula(view.at("panel-filled-c")))]
         expected = [values["f"], before, values["i"], values["g"]]
         assert numbers == pytest.approx(np.abs(expected), abs=0.00051)
     expect(view.page.locator(".wrong")).to_have_count(0)

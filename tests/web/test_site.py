@@ -82,7 +82,7 @@ def test_site_of_one_run_opens_its_network(
     view.open()
     expect(page).to_have_title("counter · gatescope")
     expect(view.at("cursor-text")).not_to_be_empty()
-    page.get_by_role("navigation").get_by_text("Runs").click()
+    view.at("all-runs").click()
     expect(view.at("run-card")).to_have_count(1)
 
 
@@ -151,7 +151,7 @@ def test_keyboard_enters_the_frame(page: Page, site: str, tmp_path: Path, publis
     frame = page.frame_locator("iframe")
     expect(frame.get_by_test_id("cursor-text")).not_to_be_empty()
     page.get_by_role("button", name="first").focus()
-    for _ in range(12):
+    for _ in range(40):
         page.keyboard.press("Tab")
         if frame.get_by_test_id("text-box").evaluate("(box) => document.activeElement === box"):
             break

@@ -49,11 +49,12 @@ def test_strip_cells_match_the_legend(view: View) -> None:
     values = view.recorded("counter", COUNTING).layers["layer0"]
     # The cell state has no bound: its scale is the power of two that covers 95 % of the values.
     most = 2.0 ** math.ceil(math.log2(np.quantile(np.abs(values["c"]), 0.95, method="inverted_cdf")))
+    view.unfold("legend-meaning")
     for signal, low, high in (("c", -most, most), ("i", 0, 1), ("f", 0, 1), ("o", 0, 1), ("g", -1, 1), ("h", -1, 1)):
         view.at(f"signal-{signal}").click()
         legend = view.legend()
         assert (legend.low, legend.high) == (low, high)
-        assert view.at("legend").get_by_text("hatched: beyond the scale").count() == (signal == "c")
+        expect(view.at("legend").get_by_text("hatched: beyond the scale")).to_have_count(int(signal == "c"))
         assert check_colours(view, values[signal]) == 10 * (14 - 3)
 
 
@@ -105,6 +106,7 @@ def test_strip_cells_match_the_legend_at_every_zoom(view: View) -> None:
 def test_legend_prints_the_scale(view: View) -> None:
     view.open(view="network", run="counter", text=COUNTING, signal="h")
     assert re.findall(r"[−+]?[\d.]+", view.at("legend").inner_text())[:5] == ["−1", "−0.5", "0", "+0.5", "+1"]
+    view.unfold("legend-meaning")
     expect(view.at("legend")).to_contain_text("one scale for all neurons")
     view.at("signal-i").click()
     eventually(lambda: expect(view.at("legend")).to_have_attribute("data-low", "0"))
@@ -114,7 +116,7 @@ def test_legend_prints_the_scale(view: View) -> None:
 def test_wide_layer_has_a_strip_for_every_neuron(view: View) -> None:
     text = "abcXabc\n" * 8
     view.page.set_viewport_size({"width": 1280, "height": 1600})
-    view.open(view="network", run="wide", text=text, zoom=1)
+    view.open(view="network", run="wide", text=text, zoom=1, sort="number")
     values = view.recorded("wide", text).layers["layer0"]["c"]
     assert values.shape == (WIDE, len(text))
     picture = view.picture()
@@ -209,7 +211,7 @@ def test_value_that_violates_its_formula_is_marked(view: View) -> None:
     view.point(4, 5)
     expect(view.page.locator(".wrong")).to_have_count(0)
     view.point(4, 6)
-    expect(view.at("equation-c").locator(".wrong")).to_contain_text("but recorded was")
+    expect(view.at("worked-c").locator(".wrong")).to_contain_text("but recorded was")
     expect(view.at("equation-h").locator(".wrong")).to_have_count(1)  # it reads c
     expect(view.page.locator(".wrong")).to_have_count(2)
 
@@ -298,7 +300,7 @@ def _check_panel(panel: dict[str, float], expected: dict[str, np.float32]) -> No
 
 def test_neuron_page_of_a_wide_layer_and_long_text_is_shown(view: View, tmp_path: Path) -> None:
     text = "abcXabc\n" * 12  # more values than are fetched at once
-    view.open(view="network", run="wide", text=text)
+    view.open(view="network", run="wide", text=text, sort="number")
     values = view.recorded("wide", text).layers["layer0"]
     for row, step in ((5, 3), (2, 11)):
         view.point(row, step)

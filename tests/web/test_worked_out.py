@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.web.looking import Recorded, View, eventually
+from tests.web.looking import Recorded, View, eventually, expect_formula, formula
 
 LINES = "aaXbb\naXb\n"
 FORMULAS = {
@@ -48,20 +48,20 @@ def decimals(value: float) -> str:
     return f"{value:.3f}".replace("-", "−")
 
 
-def numbers(formula: str) -> list[float]:
+def numbers(written: str) -> list[float]:
     """Return the numbers of a formula, in their order."""
-    numbers = re.findall(r"\d+(?:\.\d+)?(?:e−?\d+)?", formula)
+    numbers = re.findall(r"\d+(?:\.\d+)?(?:e−?\d+)?", written)
     return [float(number.replace("−", "-")) for number in numbers]
 
 
 def check_panel(view: View, run: str, recorded: Recorded, layer: str, neuron: int, step: int) -> None:
     """Check that the panel of a neuron at a step shows the recorded values."""
-    expect(view.at("neuron-panel")).to_contain_text(f"Neuron {neuron}, step {step}, after reading")
+    expect(view.at("neuron-panel")).to_contain_text(f"Neuron {neuron} · step {step} · after ")
     values = {name: float(recorded.layers[layer][name][neuron, step]) for name in FORMULAS[run]}
     eventually(lambda: _check_values(view.panel(), values))
-    for name, formula in FORMULAS[run].items():
+    for name, equation in FORMULAS[run].items():
         expect(view.at(f"panel-value-{name}")).to_have_text(decimals(values[name]))
-        expect(view.at(f"equation-{name}")).to_contain_text(formula)
+        expect(view.at(f"equation-{name}")).to_contain_text(equation)
     expect(view.page.locator(".wrong")).to_have_count(0)
 
 
@@ -86,22 +86,23 @@ def test_formula_contains_the_recorded_numbers(view: View) -> None:
     values = view.recorded("counter", LINES).layers["layer0"]
     for neuron, step, starts in ((1, 0, True), (4, 3, False), (7, 6, True)):
         view.point(neuron, step)
-        expect(view.at("neuron-panel")).to_contain_text(f"Neuron {neuron}, step {step},")
+        expect(view.at("neuron-panel")).to_contain_text(f"Neuron {neuron} · step {step} ·")
         f, i, g, c = (float(values[name][neuron, step]) for name in "figc")
         before = 0.0 if starts else float(values["c"][neuron, step - 1])
-        filled = view.at("panel-filled-c").inner_text()
+        filled = formula(view.at("panel-filled-c"))
         assert numbers(filled) == pytest.approx([abs(f), abs(before), abs(i), abs(g)], abs=0.00051)
         assert filled.count("−") == (before < 0) + (g < 0)
-        expect(view.at("equation-c")).to_contain_text(f"= {decimals(c)}")
+        expect_formula(view.at("panel-again-c"), f"= {decimals(c)}")
 
 
 def test_drives_sum_to_their_terms(view: View) -> None:
     view.open(view="network", run="counter", text=LINES, neuron=2, step=3)
     values = view.recorded("counter", LINES).layers["layer0"]
     inputs = {name: float(values[name][2, 3]) for name in ("x.i", "u.i", "x.f", "u.f", "x.g", "u.g", "x.o", "u.o")}
-    filled = numbers(view.at("panel-filled-i").inner_text())
+    view.at("signal-line-i").hover()
+    filled = numbers(formula(view.at("panel-filled-i")))
     assert filled == pytest.approx([abs(inputs["x.i"]), abs(inputs["u.i"])], abs=0.00051)
-    view.page.get_by_text("what x. and u. and σ mean").click()
+    view.page.get_by_text("what x., u. and σ mean").click()
     for name, value in inputs.items():
         row = view.page.get_by_role("row").filter(has=view.page.get_by_text(name, exact=True))
         expect(row.locator(".value")).to_have_text(decimals(value))
@@ -120,7 +121,7 @@ def test_predictions_equal_those_of_the_network(view: View) -> None:
     recorded = view.recorded("counter", LINES)
     for step in (1, 4, 7):
         view.point(0, step)
-        expect(view.at("neuron-panel")).to_contain_text(f"Neuron 0, step {step},")
+        expect(view.at("neuron-panel")).to_contain_text(f"Neuron 0 · step {step} ·")
         listed = view.at("predictions").get_by_role("listitem")
         shown = [re.split(r"\s+", text, maxsplit=1) for text in listed.all_inner_texts()]
         assert len(shown) == 3
@@ -236,11 +237,13 @@ def _changed(first: tuple[int, int, int], other: tuple[int, int, int]) -> None:
 
 def test_example_click_fills_the_text_box(view: View) -> None:
     view.open(view="network", run="counter")
+    view.unfold("text-menu")
     examples = view.at("example")
     expect(examples.first).to_have_attribute("aria-pressed", "true")
     first = view.at("text-box").input_value()
     examples.nth(1).click()
     expect(view.at("text-box")).not_to_have_value(first)
+    view.unfold("text-menu")
     expect(examples.nth(1)).to_have_attribute("aria-pressed", "true")
     steps = len(view.at("text-box").input_value())
     expect(view.at("strips-canvas")).to_have_attribute("data-steps", str(steps))
@@ -288,9 +291,12 @@ def test_bytes_are_read_one_by_one(view: View) -> None:
 def test_too_long_text_is_refused(refused_page: Page, start_server: Callable[[Path], str], runs: Path) -> None:
     view = View(refused_page, start_server(runs), runs)
     view.open(view="network", run="counter", text="aXb")
-    view.at("text-box").fill("a" * 20_001)
+    view.at("text-box").fill("a" * 20_000)
+    view.page.keyboard.type("b")
     expect(view.at("error-note")).to_contain_text("Text: expected at most 20,000 characters, got 20,001")
-    expect(view.at("strips-canvas")).to_have_attribute("data-steps", "3")
+    # No strips of another text stand below the refused one, and nothing claims to be read.
+    expect(view.at("strips-canvas")).to_be_hidden()
+    expect(view.at("neuron-panel")).not_to_contain_text("Reading the text")
     view.at("text-box").fill("aaXbb")
     expect(view.at("error-note")).to_be_hidden()
     expect(view.at("strips-canvas")).to_have_attribute("data-steps", "5")

@@ -11,7 +11,9 @@ MILLISECONDS = 90_000
 
 
 @contextmanager
-def watched_page(browser: Browser, origins: set[str], *, refusals: bool = False) -> Iterator[Page]:
+def watched_page(
+    browser: Browser, origins: set[str], *, refusals: bool = False, phone: bool = False, locale: str = "en-US"
+) -> Iterator[Page]:
     """Open an empty page in a browser context of its own.
 
     Args:
@@ -19,13 +21,19 @@ def watched_page(browser: Browser, origins: set[str], *, refusals: bool = False)
         origins: the servers that it may use.
         refusals: whether requests may fail. The browser itself then writes "Failed to load resource" to the console,
             which no page can prevent.
+        phone: whether the screen is small, and touched instead of pointed at.
+        locale: the language of the browser.
 
     Raises:
         AssertionError: at the end, if the page wrote to the console, raised an error, received an error status, or
             requested anything from elsewhere.
     """
     context = browser.new_context(
-        viewport={"width": 1280, "height": 800}, locale="en-US", reduced_motion="reduce", service_workers="block"
+        viewport={"width": 390, "height": 844} if phone else {"width": 1280, "height": 800},
+        has_touch=phone,
+        locale=locale,
+        reduced_motion="reduce",
+        service_workers="block",
     )
     context.set_default_timeout(MILLISECONDS)
     problems: list[str] = []

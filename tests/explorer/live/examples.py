@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import base64
 import gzip
+import itertools
 import json
+import lzma
 import re
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +22,8 @@ HOSTILE = "</script><script>alert(1)</script><!--]]>\u2028\u2029&amp;\"'"
 SECRET = "jane-doe-secret-folder"
 PROGRAM = Program(
     boot=b"(function(){})()",
-    page=b"export const page = 1",
-    style=b"p{}",
-    worker=b"onmessage=null",
-    kernels=b"\0asm\1\0\0\0",
-    relaxed_kernels=b"\0asm\1\0\0\0",
+    unpack=b"var gatescope={}",
+    packed=b"the program as an archive",
     icon=b"<svg/>",
     notices=b"A licence <of> someone",
 )
@@ -57,3 +58,14 @@ def read_apart(page: bytes) -> tuple[dict[str, Any], list[bytes]]:
     data = json.loads(content[8 : 8 + length])
     rest = content[8 + length :]
     return data, [rest[offset : offset + size] for offset, size in data["parts"]]
+
+
+def unpack_apart(packed: bytes) -> list[bytes]:
+    """Return the parts of a packed program, by the description in web/live/unpack.ts alone, with Python's own LZMA."""
+    checksum, count = struct.unpack_from("<2I", packed)
+    content = lzma.decompress(packed[8:], format=lzma.FORMAT_ALONE)
+    assert zlib.crc32(content) == checksum
+    sizes = struct.unpack_from(f"<{count}I", content)
+    ends = list(itertools.accumulate(sizes, initial=4 * count))
+    assert ends[-1] == len(content)
+    return [content[start:end] for start, end in itertools.pairwise(ends)]

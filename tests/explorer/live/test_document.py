@@ -12,9 +12,9 @@ from pathlib import Path
 
 from gatescope.explorer.live import LiveOptions, live_run
 from gatescope.explorer.live.page_file import live_page
-from gatescope.explorer.live.program import program
+from gatescope.explorer.live.program import STATIC, program
 from gatescope.runs import HISTORY, SAMPLES, Run
-from tests.explorer.live.examples import HOSTILE, PROGRAM, read_apart
+from tests.explorer.live.examples import HOSTILE, PROGRAM, read_apart, unpack_apart
 
 
 class Elements(HTMLParser):
@@ -112,14 +112,8 @@ def test_page_names_no_address_but_data(runs: Path) -> None:
 def test_program_is_unpacked_as_it_was_built(runs: Path) -> None:
     elements = Elements(page_of(Run(runs / "counter")))
     blocks = {attributes["id"]: text for attributes, text in elements.named("script") if "id" in attributes}
-    for identity, built in {
-        "gatescope-page": PROGRAM.page,
-        "gatescope-style": PROGRAM.style,
-        "gatescope-worker": PROGRAM.worker,
-        "gatescope-kernels": PROGRAM.kernels,
-        "gatescope-kernels-relaxed": PROGRAM.relaxed_kernels,
-    }.items():
-        assert gzip.decompress(base64.b64decode(blocks[identity])) == built
+    assert gzip.decompress(base64.b64decode(blocks["gatescope-unpack"])) == PROGRAM.unpack
+    assert base64.b64decode(blocks["gatescope-program"]) == PROGRAM.packed
     boot = (Path(__file__).parents[3] / "web/live/boot.ts").read_text(encoding="utf-8")
     assert set(re.findall(r"'(gatescope-[\w-]+)'", boot)) <= {
         *blocks,
@@ -136,10 +130,20 @@ def test_built_program_is_complete_and_names_its_licences() -> None:
     """The committed build has every part, and the licence of each package in it; a live file shows them."""
     built = program()
     notices = built.notices.decode("utf-8")
-    for words in ("svelte", "Svelte Contributors", "Permission is hereby granted", "LLVM Exceptions", "wasi-libc"):
+    for words in (
+        "svelte",
+        "Svelte Contributors",
+        "lzma1",
+        "Permission is hereby granted",
+        "LLVM Exceptions",
+        "wasi-libc",
+    ):
         assert words in notices
-    assert built.kernels[:4] == built.relaxed_kernels[:4] == b"\0asm"
+    page, *others = unpack_apart(built.packed)
+    names = ("explorer.css", "worker.js", "kernels.wasm", "kernels-relaxed.wasm", "messages-zh.json")
+    assert others == [(STATIC / name).read_bytes() for name in names]
+    assert b"import(" not in page
     assert b"</script" not in built.boot
-    page = live_page("run", b"", built)
-    (_, shown), *_ = Elements(page).named("pre")
+    document = live_page("run", b"", built)
+    (_, shown), *_ = Elements(document).named("pre")
     assert notices in shown

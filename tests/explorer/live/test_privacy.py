@@ -7,17 +7,20 @@ import gzip
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gatescope import TASKS, Settings, configure, create_run, train
-from gatescope.explorer.live import LiveOptions, live_run
+from gatescope.explorer.live import LiveFileError, LiveOptions, live_run, restore, write_live_file
 from gatescope.explorer.live.disclosure import Disclosure
 from gatescope.explorer.live.local_paths import LocalPaths
 from gatescope.explorer.live.page_file import live_page
 from gatescope.runs import HISTORY, SAMPLES, Run
+from gatescope.runs.run_findings import add_finding
+from gatescope.runs.tags import change_tags
 from gatescope.studies.common.subjects import save
 from gatescope.studies.common.table import Table
 from gatescope.tasks import Adopted
@@ -35,8 +38,10 @@ PLANTED = (
 def everything_in(page: bytes) -> bytes:
     """Return a live file with all its compressed blocks unpacked."""
     blocks = re.findall(rb'(?:"data":"|id="gatescope-[\w-]+">)([A-Za-z0-9+/=]{20,})', page)
-    assert len(blocks) == 6
-    return page + b"".join(gzip.decompress(base64.b64decode(block)) for block in blocks)
+    assert len(blocks) == 3
+    contents = [base64.b64decode(block) for block in blocks]
+    assert contents.count(PROGRAM.packed) == 1
+    return page + b"".join(gzip.decompress(content) for content in contents if content != PROGRAM.packed)
 
 
 def edit_json(path: Path, **fields: Any) -> None:
@@ -179,3 +184,43 @@ def test_disclosure_counts_what_is_in_the_file(runs: Path, name: str) -> None:
     assert disclosure.notes == tuple(run["run"]["notes"])
     assert disclosure.symbols == tuple(run["network"]["vocabulary"]["symbols"])
     assert disclosure.steps[:-1] == tuple(run["run"]["checkpoints"])
+
+
+def test_findings_leave_only_on_request(copy_of: Callable[[str], Run]) -> None:
+    """Neither sentences, texts nor tags leave unasked; with findings, a corpus text may still be left out."""
+    run = copy_of("text")
+    add_finding(run.path, {"neuron": "1", "text": "a kept passage"}, "kept at /home/jane/notes.txt")
+    change_tags(run.path, ["private tag"])
+    words = (b"kept at", b"kept passage", b"private tag", b"/home/jane")
+    expected = {(False, True): (), (True, True): words[:2], (True, False): words[:1], (False, False): ()}
+    for (findings, text), leaving in expected.items():
+        live = live_run(run, LiveOptions(findings=findings, text=text))
+        content = everything_in(live_page("text", live.container().to_bytes(), PROGRAM))
+        assert [word for word in words if word in content] == list(leaving)
+        disclosed = Disclosure.of(live).findings
+        assert disclosed.count == {(): 0, words[:1]: 1, words[:2]: 2}[leaving]
+        assert live.data["run"]["stars"] == int(findings)
+
+
+def test_exported_findings_come_back(copy_of: Callable[[str], Run], tmp_path: Path) -> None:
+    run = copy_of("counter")
+    kept = [
+        add_finding(run.path, {"view": "neuron", "hold": ["0.4.f.0.1-"], "text": "aX"}, f"数 {k}") for k in range(2)
+    ]
+    file = tmp_path / "counter.html"
+    write_live_file(live_run(run, LiveOptions(findings=True)), file)
+    assert restore(file, tmp_path / "restored").findings() == kept
+    write_live_file(live_run(run, LiveOptions()), file)
+    assert restore(file, tmp_path / "without").findings() == []
+
+
+@pytest.mark.parametrize("damage", [3, [3], [{"id": "x"}], [{}] * 300])
+def test_damaged_findings_of_a_live_file_are_refused(
+    copy_of: Callable[[str], Run], tmp_path: Path, damage: Any
+) -> None:
+    live = live_run(copy_of("counter"), LiveOptions())
+    file = tmp_path / "counter.html"
+    write_live_file(replace(live, data={**live.data, "stars": damage}), file)
+    with pytest.raises(LiveFileError, match="damaged"):
+        restore(file, tmp_path / "restored")
+    assert not (tmp_path / "restored").exists()

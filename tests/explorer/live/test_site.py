@@ -13,6 +13,7 @@ import pytest
 from gatescope.explorer.gallery import Gallery
 from gatescope.explorer.live import LiveFileError, LiveOptions, LiveRun, live_run, write_site
 from gatescope.explorer.live.container import Container
+from gatescope.explorer.live.program import STATIC
 from gatescope.explorer.live.site import POLICY
 from gatescope.runs import Run
 
@@ -70,9 +71,11 @@ def test_page_of_a_site_has_its_own_policy(runs: Path, tmp_path: Path) -> None:
 
 def test_program_has_every_file_that_the_page_loads(runs: Path, tmp_path: Path) -> None:
     write_site(lives(runs, "counter"), tmp_path)
-    names = {"explorer.js", "explorer.css", "worker.js", "kernels.wasm", "kernels-relaxed.wasm", "gatescope-embed.js"}
-    assert names | {"THIRD_PARTY.md", "icon.svg", "index.html", "runs.json"} <= set(files_of(tmp_path))
-    assert "boot.js" not in files_of(tmp_path)
+    built = {path.name for path in STATIC.iterdir()}
+    assert set(files_of(tmp_path)) == built - {"boot.js", "unpack.js", "live-program.lzma"} | {
+        "runs.json",
+        "runs/counter.data",
+    }
 
 
 def test_existing_file_is_not_replaced(runs: Path, tmp_path: Path) -> None:

@@ -1,0 +1,100 @@
+"""The landing page: the finding that leads, live; views kept with a star; runs renamed, tagged and deleted."""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from gatescope import Run, record
+from gatescope.studies.common.steps import Steps
+from tests.web.looking import View
+
+
+def test_counter_leads_and_follows_every_key(view: View) -> None:
+    """The sentence is there without a click in fewer than 40 words, and its neuron is measured on the run itself."""
+    view.open()
+    live = view.at("live-finding")
+    expect(live).to_have_attribute("data-run", "counter")
+    sentence = view.at("finding-sentence")
+    expect(sentence).to_have_text(
+        re.compile(r"^Neuron \d of this LSTM counts: (up|down) with every a, (up|down) with every b\.$")
+    )
+    text = sentence.inner_text()
+    neuron, up, down = re.findall(r"\d|up|down", text)
+    assert up != down
+    assert len((text + view.page.locator(".lead").inner_text()).split()) < 40
+    network, _ = Run(view.runs / "counter").network()
+    values = Steps(record(network, "aaaaXbbbb")).values("layer0", "c", [int(neuron)])[:, 0]
+    changes = values[1:] - values[:-1]
+    sign = 1 if up == "up" else -1
+    assert (sign * changes[:3] > 0).all()
+    assert (sign * changes[4:] < 0).all()
+
+    strips, box = view.at("live-strips"), view.at("live-text")
+    expect(box).to_have_value("aaaaaaaXbbbbbbb")
+    expect(strips.get_by_role("img")).to_have_count(2)
+    expect(strips).to_have_attribute("data-steps", "15")
+    view.at("add-symbol").click()
+    expect(box).to_have_value("aaaaaaaaXbbbbbbb")
+    expect(strips).to_have_attribute("data-steps", "16")
+    expect(strips).to_have_attribute("data-current", "true")
+    box.fill("aaaaXbbbb")
+    expect(strips).to_have_attribute("data-steps", "9")
+    spoken = strips.get_by_role("img").first.get_attribute("aria-label") or ""
+    shown = [float(number.replace("−", "-")) for number in re.findall(r"[−\d.]+(?=,|$)", spoken)]
+    assert [round(float(value), 1) for value in values] == shown
+    expect(view.page).to_have_url(re.compile("text=aaaaXbbbb"))
+    view.page.reload()
+    expect(box).to_have_value("aaaaXbbbb")
+    expect(strips).to_have_attribute("data-steps", "9")
+    view.at("live-open").click()
+    expect(view.at("strips-canvas")).to_have_attribute("data-steps", "9")
+    expect(view.page).to_have_url(re.compile(f"neuron={neuron}"))
+
+
+def test_run_is_starred_renamed_tagged_and_deleted(
+    page: Page, start_server: Callable[[Path], str], runs: Path, tmp_path: Path
+) -> None:
+    """Each act is written in the run directory, the order of stars is kept, and a deleted run comes back."""
+    shutil.copytree(runs / "counter", tmp_path / "counter")
+    view = View(page, start_server(tmp_path), tmp_path)
+    view.open(view="network", run="counter", neuron="0", step="3", text="aaaXbbb")
+    for sentence in ("It counts.", "It stops."):
+        view.at("star").click()
+        view.at("star-sentence").fill(sentence)
+        view.at("star-save").click()
+        expect(view.at("star-list").get_by_role("link")).to_contain_text(
+            [sentence] if sentence == "It counts." else ["It counts.", sentence]
+        )
+        page.keyboard.press("Escape")
+    assert [finding.sentence for finding in Run(tmp_path / "counter").findings()] == ["It counts.", "It stops."]
+    view.at("all-runs").click()
+    starred = view.at("starred")
+    starred.get_by_role("button", name="Move down").first.click()
+    expect(starred.get_by_role("link", name="★")).to_contain_text(["It stops.", "It counts."])
+    with page.expect_download() as download:
+        starred.get_by_role("link", name="Markdown").click()
+    assert "It stops" in download.value.path().read_text(encoding="utf-8")
+    starred.get_by_role("link", name="It counts.").click()
+    expect(view.at("strips-canvas")).to_have_attribute("data-steps", "7")
+    expect(page).to_have_url(re.compile("neuron=0.*step=3|step=3.*neuron=0"))
+    view.at("all-runs").click()
+
+    page.get_by_role("button", name="Change counter").click()
+    editor = view.at("run-editor")
+    editor.get_by_label("Tags").fill("good")
+    editor.get_by_role("button", name="Add tag").click()
+    expect(editor.get_by_role("button", name="Remove tag good")).to_be_visible()
+    editor.get_by_label("Name").fill("first")
+    editor.get_by_role("button", name="Rename").click()
+    expect(page.locator("[data-testid=run-card][data-run=first]")).to_contain_text("good")
+    assert Run(tmp_path / "first").exists
+    page.get_by_role("button", name="Change first").click()
+    editor.get_by_role("button", name="trash").click()
+    expect(page.locator("[data-testid=run-card][data-run=first]")).to_have_count(0)
+    assert not (tmp_path / "first").exists()
+    view.at("act-news").get_by_role("button", name="Undo").click()
+    expect(page.locator("[data-testid=run-card][data-run=first]")).to_contain_text("good")
+    assert Run(tmp_path / "first").exists
