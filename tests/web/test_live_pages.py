@@ -37,7 +37,7 @@ def live(page: Page, runs: Path, tmp_path: Path) -> Callable[..., View]:
     [
         ({"view": "network"}, ["label", "ablate"]),
         ({"view": "network", "range": "1-3"}, ["label", "ablate", "explore"]),
-        ({"view": "neuron", "neuron": 2, "signal": "i"}, ["label", "explore"]),
+        ({"view": "neuron", "neuron": 2, "signal": "i"}, ["label", "explore", "explore"]),
     ],
 )
 def test_missing_study_names_its_command(live: Callable[..., View], query: dict[str, Any], commands: list[str]) -> None:

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, Route
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, Response, Route
 
 MILLISECONDS = 90_000
 """Patience with a page: far more than a browser on a busy machine needs."""
+MAX_REASON = 300
+"""Characters of the body of a refused request that are printed."""
 
 
 @contextmanager
@@ -37,6 +39,7 @@ def watched_page(
     )
     context.set_default_timeout(MILLISECONDS)
     problems: list[str] = []
+    refused: list[Response] = []
 
     def guard(route: Route) -> None:
         address = urlsplit(route.request.url)
@@ -52,7 +55,7 @@ def watched_page(
 
     def on_response(response: Response) -> None:
         if response.status >= 400 and not refusals:
-            problems.append(f"got {response.status} for {response.url}")
+            refused.append(response)
 
     def on_request_failed(request: Request) -> None:
         # Leaving a page, or a newer request, aborts requests that are still open.
@@ -69,5 +72,14 @@ def watched_page(
     try:
         yield page
     finally:
+        problems += [f"got {response.status} for {response.url}: {_reason(response)}" for response in refused]
         context.close()
     assert not problems, "the page did what it must not:\n  " + "\n  ".join(problems)
+
+
+def _reason(response: Response) -> str:
+    """Return the beginning of the body of a response, which says why it is refused."""
+    try:
+        return response.text()[:MAX_REASON]
+    except Error as error:  # the page was left, and its responses with it
+        return error.message
