@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { HttpSource } from '../src/data/http-source'
 import { SourceError } from '../src/data/source'
 import { text } from '../src/messages/text'
+import { traceBytes } from './data/trace-bytes'
 
 /** Answer every request with one response, and list the requests. */
 function answering(answer: () => Promise<Response>): { path: string; options: RequestInit }[] {
@@ -19,7 +20,10 @@ const failure = async (request: Promise<unknown>): Promise<SourceError> => {
   return error as SourceError
 }
 
-afterEach(() => vi.unstubAllGlobals())
+afterEach(() => {
+  vi.useRealTimers()
+  vi.unstubAllGlobals()
+})
 
 describe('the server as a source', () => {
   it('is asked for a run by its name, whatever characters it has', async () => {
@@ -53,6 +57,34 @@ describe('the server as a source', () => {
       [true, true],
       [false, false],
     ])
+  })
+
+  it('is asked how far it is while a picture takes long, and no more afterwards', async () => {
+    vi.useFakeTimers()
+    const paths: string[] = []
+    const request = { text: 'a' } as unknown as Parameters<HttpSource['trace']>[1]
+    let finish = (): void => undefined
+    let far = { sequence: 7, done: 1, total: 9 }
+    vi.stubGlobal('fetch', (path: string) => {
+      paths.push(path)
+      if (path.startsWith('/api/progress')) return Promise.resolve(Response.json(far))
+      return new Promise((resolve) => (finish = () => resolve(new Response(traceBytes('native')))))
+    })
+    const reports: unknown[] = []
+    const answer = new HttpSource().trace('a', request, {
+      replaces: true,
+      onProgress: (progress) => reports.push(progress),
+    })
+    await vi.advanceTimersByTimeAsync(300)
+    expect(reports, 'of another request').toEqual([])
+    far = { sequence: 1, done: 2, total: 9 }
+    await vi.advanceTimersByTimeAsync(300)
+    expect(reports).toEqual([far])
+    finish()
+    expect((await answer).engine).toBe('native')
+    const asked = paths.length
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(paths).toHaveLength(asked)
   })
 
   it('passes on the sentence of a refusal', async () => {

@@ -10,6 +10,7 @@ import type { Run } from './run'
 import {
   type ArraysAnswer,
   type Check,
+  type Progress,
   type RunList,
   type Source,
   SourceError,
@@ -19,6 +20,9 @@ import {
 import type { StudyAnswer, StudyRequest } from './study'
 import { Trace } from './trace'
 import type { WeightPaths } from './weight-paths'
+
+/** Between two questions how far the server is. */
+const PROGRESS_MS = 250
 
 export class HttpSource implements Omit<Source, 'prepare' | 'continuation' | 'completions' | 'swaps' | 'match'> {
   readonly acts: Acts
@@ -44,14 +48,30 @@ export class HttpSource implements Omit<Source, 'prepare' | 'continuation' | 'co
     return this.acts.stars(name)
   }
 
-  async trace(name: string, request: TraceRequest, { signal, replaces }: Waiting = {}): Promise<Trace> {
+  async trace(name: string, request: TraceRequest, { signal, replaces, onProgress }: Waiting = {}): Promise<Trace> {
     const path = `${runPath(name)}/trace`
     const early = await this.#early(path, request)
     // What the first picture does not need would be old when another picture needs it.
     forgetEarly()
     if (early) return Trace.read(await early.arrayBuffer())
-    const body = replaces ? { ...request, page: this.#page, sequence: ++this.#sequence } : request
-    return Trace.read(await this.#fetchBytes(path, body, signal))
+    if (!replaces) return Trace.read(await this.#fetchBytes(path, request, signal))
+    const sequence = ++this.#sequence
+    const timer = onProgress && setInterval(() => void this.#report(sequence, onProgress), PROGRESS_MS)
+    try {
+      return Trace.read(await this.#fetchBytes(path, { ...request, page: this.#page, sequence }, signal))
+    } finally {
+      clearInterval(timer)
+    }
+  }
+
+  /** Report how far the server is with a request. */
+  async #report(sequence: number, onProgress: (progress: Progress) => void): Promise<void> {
+    const answer = await this.#fetch(`/api/progress?page=${this.#page}`).then(
+      (answer) => answer.json(),
+      () => null,
+    )
+    const newest = answer as (Progress & { sequence: number }) | null
+    if (newest?.sequence === sequence && sequence === this.#sequence && newest.total) onProgress(newest)
   }
 
   check(name: string, request: TraceRequest, _: Trace, { signal }: Waiting = {}): Promise<Check> {
