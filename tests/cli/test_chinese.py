@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -99,3 +100,33 @@ def test_labels_and_what_leaves_are_chinese(
     written = cli("export", run, tmp_path / "counter.html").out
     assert "这台机器的路径不会离开它" in written
     assert "leaves the machine" not in written
+
+
+NAMES = {"layer", "input", "lstm", "diag", "tanh", "AUROC", "ROC", "Matthews"}
+"""Words of Latin letters in Chinese output: names of layers, functions, inputs and measures."""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("health", "--all"),
+        ("horizon",),
+        ("ablate",),
+        ("weights", "--all"),
+        ("probe",),
+        ("distributions",),
+        ("record", "aXb"),
+        ("predict", "aXb"),
+        ("passages", "--neuron", "0"),
+        ("pattern", "aaXbb", "--range", "0:1"),
+        ("snapshot", "--at", "X"),
+        ("check",),
+    ],
+    ids=lambda words: words[0],
+)
+def test_tables_are_chinese(cli: Cli, monkeypatch: pytest.MonkeyPatch, run: Path, words: tuple[str, ...]) -> None:
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    shown = cli(words[0], run, *words[1:]).out
+    lines = [line for line in shown.splitlines() if "`" not in line and "--" not in line]
+    words_shown = {word for line in lines for word in re.findall("[A-Za-z]{3,}", line)}
+    assert {word for word in words_shown if not re.fullmatch("[abX]+", word)} <= NAMES

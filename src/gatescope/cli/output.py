@@ -274,7 +274,12 @@ def format_norm(norm: float) -> str:
 def format_interval(low: Any, high: Any, digits: int) -> str:
     """Format an interval, as in "0.1 to 0.2"; an unknown interval is an empty string."""
     first = format_number(low, digits)
-    return f"{first} to {format_number(high, digits)}" if first else ""
+    return format_range(first, format_number(high, digits)) if first else ""
+
+
+def format_range(first: object, last: object) -> str:
+    """Format two ends, as in "3 to 5"."""
+    return phrase("FROM_TO", first=first, last=last)
 
 
 def count_of(count: int, noun: str) -> str:

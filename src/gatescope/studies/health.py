@@ -119,7 +119,9 @@ def health(trace: Trace) -> Table:
             }
             shares = [(gate, float(left[k]), float(right[k])) for gate, left, right in gates]
             findings = _findings(row, output, memory, shares)
-            rows.append({**row, "findings": " ".join(findings), "verdict": _verdict(findings, row, titles_of_gates)})
+            rows.append(
+                {**row, "findings": " ".join(findings), "verdict": verdict(findings, row["twin"], titles_of_gates)}
+            )
     titles = {
         "layer": "layer",
         "neuron": "neuron",
@@ -133,6 +135,22 @@ def health(trace: Trace) -> Table:
         "verdict": "verdict",
     }
     return Table.of(rows, titles, layers=memories, still=STILL, alike=ALIKE, always=ALWAYS)
+
+
+def verdict(findings: Sequence[str], twin: int, gates: Mapping[str, str]) -> str:
+    """Return the findings about a neuron in words, in the language of the messages.
+
+    Args:
+        findings: codes, as in the column "findings" of `health`.
+        twin: the neuron that it duplicates or mirrors.
+        gates: signal -> name of the gate.
+    """
+    parts = []
+    for finding in findings:
+        code, _, gate = finding.partition(":")
+        # A sentence ignores the values that it does not name.
+        parts.append(str(Message(code, gate=gates.get(gate), twin=twin)))
+    return ", ".join(parts) or str(Message("HEALTH_ORDINARY"))
 
 
 def retention(trace: Trace, layer: str, neurons: slice = slice(None)) -> Array:
@@ -373,21 +391,3 @@ def _findings(
     if row["time_constant"] == np.inf:
         codes.append("HEALTH_FORGETS_NOTHING")
     return codes
-
-
-def _verdict(findings: Sequence[str], row: Mapping[str, Any], gates: Mapping[str, str]) -> str:
-    """Return findings in words.
-
-    Args:
-        findings: codes, as in the column "findings".
-        row: the row of the neuron; "twin" is the neuron that it duplicates or mirrors.
-        gates: signal -> name of the gate.
-    """
-    parts = []
-    for finding in findings:
-        code, _, gate = finding.partition(":")
-        values = {"gate": gates[gate]} if gate else {}
-        if code in ("HEALTH_DUPLICATE", "HEALTH_MIRROR"):
-            values["twin"] = row["twin"]
-        parts.append(str(Message(code, **values)))
-    return ", ".join(parts) or str(Message("HEALTH_ORDINARY"))

@@ -25,6 +25,7 @@ from gatescope.cli.output import (
     format_number,
     has_several,
     localized_names,
+    localized_title,
     print_meanings,
     print_message,
     print_note,
@@ -185,4 +186,5 @@ def _print_ablation(table: Table, all_rows: bool) -> None:
 
 
 def _loss_unit(loss: str) -> str:
-    return f" {loss}" if loss.startswith("nats") else f" ({loss})"
+    title = localized_title("unit", loss)
+    return f" {title}" if loss.startswith("nats") else f" ({title})"

@@ -16,6 +16,7 @@ from gatescope.cli.options import Csv, Json, check_output_file, use_threads
 from gatescope.cli.output import (
     format_norm,
     format_number,
+    format_range,
     harmless,
     print_message,
     print_table,
@@ -148,4 +149,4 @@ def _median_and_range(values: Sequence[float], to_text: Callable[[Any], str]) ->
 def _format_range(median: float, low: float, high: float, to_text: Callable[[Any], str]) -> str:
     """Format a median with the smallest and the largest value, unless both are printed the same."""
     smallest, largest = to_text(low), to_text(high)
-    return to_text(median) if smallest == largest else f"{to_text(median)} ({smallest} to {largest})"
+    return to_text(median) if smallest == largest else f"{to_text(median)} ({format_range(smallest, largest)})"

@@ -10,6 +10,8 @@ from gatescope.cli.output import (
     format_interval,
     format_loss,
     format_number,
+    format_range,
+    localized_title,
     print_message,
     print_table,
     progress_bar,
@@ -92,8 +94,8 @@ def _print_causes(causes: Table) -> None:
         last_cause = row["cause"]
         rows.append(
             (
-                cause,
-                row["level"],
+                localized_title("cause", cause),
+                localized_title("cause", row["level"]),
                 f"{row['errors']:,}",
                 f"{row['share']:.1%}",
                 f"{row['left']:.1%}",
@@ -125,7 +127,9 @@ def _print_closings(closings: Table, order: int) -> None:
     rows = [
         (
             row["bracket"],
-            f"{row['from']:,} to {row['to'] - 1:,}" if row["to"] - row["from"] > 1 else f"{row['from']:,}",
+            format_range(f"{row['from']:,}", f"{row['to'] - 1:,}")
+            if row["to"] - row["from"] > 1
+            else f"{row['from']:,}",
             f"{row['count']:,}",
             f"{row['network_probability']:.1%}",
             f"{row['ngram_probability']:.1%}",

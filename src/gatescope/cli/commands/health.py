@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gatescope.cli.app import STUDY_GROUP, command
@@ -10,6 +10,7 @@ from gatescope.cli.options import AllRows, Csv, Json, RunOrTrace, StudyText, che
 from gatescope.cli.output import (
     format_number,
     has_several,
+    localized_title,
     print_message,
     print_omitted,
     print_table,
@@ -17,6 +18,7 @@ from gatescope.cli.output import (
 )
 from gatescope.cli.subject import recording
 from gatescope.cli.text_options import DEFAULT_TEXT, TextOptions
+from gatescope.messages.languages import in_language, language_of_environment
 
 if TYPE_CHECKING:
     from gatescope.studies import Table
@@ -50,6 +52,7 @@ def health(
 
 def _print_health(neurons: Table, gates: Table, steps: int, all_rows: bool) -> None:
     layers = list(dict.fromkeys(neurons["layer"]))
+    words = _verdicts(neurons, gates)
     print_message("HEALTH_SUMMARY", neurons=len(neurons), steps=steps)
     if len(gates):
         print()
@@ -61,16 +64,32 @@ def _print_health(neurons: Table, gates: Table, steps: int, all_rows: bool) -> N
     if len(remarkable):
         print_message("HEALTH_REMARKABLE", neurons=len(remarkable))
         print()
-        _print_verdicts(remarkable, layers, all_rows)
+        _print_verdicts(remarkable, words, layers, all_rows)
     else:
         print_message("HEALTH_ALL_ORDINARY")
-    _print_memory(neurons, layers, all_rows)
+    _print_memory(neurons, words, layers, all_rows)
 
 
-def _print_verdicts(neurons: Table, layers: list[str], all_rows: bool) -> None:
+def _verdicts(neurons: Table, gates: Table) -> dict[tuple[str, int], str]:
+    """Return the verdict of each layer and neuron in the language of the environment."""
+    from gatescope.studies.health import verdict
+
+    titles: dict[str, dict[str, str]] = {}
+    for row in gates:
+        titles.setdefault(row["layer"], {})[row["gate"]] = localized_title("signal", row["title"])
+    with in_language(language_of_environment()):
+        return {
+            (row["layer"], row["neuron"]): verdict(row["findings"].split(), row["twin"], titles.get(row["layer"], {}))
+            for row in neurons
+        }
+
+
+def _print_verdicts(neurons: Table, words: Mapping[tuple[str, int], str], layers: list[str], all_rows: bool) -> None:
     by_verdict: dict[tuple[str, str], list[str]] = {}
     for row in neurons:
-        by_verdict.setdefault((row["layer"].removeprefix("layer"), row["verdict"]), []).append(str(row["neuron"]))
+        by_verdict.setdefault((row["layer"].removeprefix("layer"), words[row["layer"], row["neuron"]]), []).append(
+            str(row["neuron"])
+        )
     groups = sorted(by_verdict.items(), key=lambda group: (group[0][0], -len(group[1])))
     shown = groups if all_rows else groups[:SHOWN_ROWS]
     rows = [(layer, verdict, str(len(numbers)), " ".join(numbers)) for (layer, verdict), numbers in shown]
@@ -87,7 +106,7 @@ def _print_gates(gates: Table, layers: list[str]) -> None:
             rows.append(
                 (
                     layer.removeprefix("layer"),
-                    f"{gate}, {part['title'][0]}",
+                    f"{gate}, {localized_title('signal', part['title'][0])}",
                     f"{left.mean():.1%}",
                     f"{right.mean():.1%}",
                     str(int((left >= ALWAYS_SHARE).sum())),
@@ -98,7 +117,7 @@ def _print_gates(gates: Table, layers: list[str]) -> None:
     _print_layers(columns, rows, layers, right=("layer", *columns[2:]))
 
 
-def _print_memory(neurons: Table, layers: list[str], all_rows: bool) -> None:
+def _print_memory(neurons: Table, words: Mapping[tuple[str, int], str], layers: list[str], all_rows: bool) -> None:
     for layer, about in neurons.about["layers"].items():
         if not about["memory"]:
             print()
@@ -122,7 +141,7 @@ def _print_memory(neurons: Table, layers: list[str], all_rows: bool) -> None:
             str(row["neuron"]),
             format_number(row["retention"], 4),
             format_number(row["time_constant"], 1),
-            row["verdict"],
+            words[row["layer"], row["neuron"]],
         )
         for row in shown
     ]

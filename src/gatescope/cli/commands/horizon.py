@@ -16,6 +16,8 @@ from gatescope.cli.output import (
     format_norm,
     format_number,
     has_several,
+    localized_title,
+    phrase,
     print_message,
     print_table,
     print_unknown_symbols,
@@ -124,8 +126,8 @@ def _print_horizons(tables: dict[str, Table]) -> None:
         (
             row["run"],
             f"{row['step']:,}",
-            _influence_of(row),
-            row["measure"],
+            localized_title("influence", _influence_of(row)),
+            localized_title("measure", row["measure"]),
             format_number(row["1/e"], 1),
             format_number(row["1 %"], 1),
         )
@@ -172,8 +174,8 @@ def _print_horizons(tables: dict[str, Table]) -> None:
     rows = [
         (
             *_place_cells(row),
-            f"{row['to']} by {row['source']}",
-            row["term"],
+            phrase("HORIZON_DERIVATIVE", to=row["to"], source=row["source"]),
+            localized_title("path", row["term"]),
             row["formula"],
             format_number(row["norm"]),
             f"{row['share']:.0%}" if not math.isnan(row["share"]) else "",

@@ -14,6 +14,9 @@ from gatescope.cli.commands.passages import highlighted_passage
 from gatescope.cli.options import Csv, ExampleText, Flag, Json, RunOrTrace, check_output_file, use_threads
 from gatescope.cli.output import (
     format_number,
+    format_range,
+    localized_title,
+    phrase,
     print_message,
     print_table,
     progress_bar,
@@ -153,7 +156,7 @@ def _print_pattern(neurons: Table, misses: Table, places: Table | None) -> None:
     rows = [
         (
             str(row["sequence"]),
-            f"{row['first']} to {row['last']}" if row["length"] > 1 else str(row["first"]),
+            format_range(row["first"], row["last"]) if row["length"] > 1 else str(row["first"]),
             str(row["exact"]),
             str(row["on"]),
             highlighted_passage(row, CONTEXT_STEPS),
@@ -189,8 +192,8 @@ def _print_misses(misses: Table) -> None:
         (
             str(row["neuron"]),
             f"{'≥' if row['sign'] == 1 else '≤'} {format_number(row['sign'] * misses.about['threshold'], 3)}",
-            f"{row['on']} of {steps} step{'' if steps == 1 else 's'}",
-            around[row["before"], row["after"]],
+            phrase("PATTERN_ON_AT", steps=row["on"], all=steps),
+            localized_title("around", around[row["before"], row["after"]]),
         )
         for row in misses
     ]

@@ -167,5 +167,5 @@ def _interval(row: dict[str, Any], name: str) -> str:
     low, high = row[f"{name}_low"], row[f"{name}_high"]
     if math.isnan(low):
         return ""
-    form = "{:+.1f} to {:+.1f} points" if name == "change" else "{:.1f} to {:.1f} %"
-    return form.format(100 * low, 100 * high).replace("-", "−")
+    first, last = (f"{100 * end:{'+' if name == 'change' else ''}.1f}".replace("-", "−") for end in (low, high))
+    return phrase("STEER_POINTS" if name == "change" else "STEER_PERCENT", first=first, last=last)

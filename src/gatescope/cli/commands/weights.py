@@ -8,6 +8,7 @@ from gatescope.cli.app import STUDY_GROUP, command
 from gatescope.cli.options import AllRows, Csv, Json, OnlyLayer, RunName, check_output_file, use_threads
 from gatescope.cli.output import (
     format_number,
+    localized_title,
     print_message,
     print_omitted,
     print_table,
@@ -65,9 +66,14 @@ def _print_weights(table: Table, all_rows: bool) -> None:
     print_message("WEIGHTS_SUMMARY", weights=len(table))
     print()
     shown = table if all_rows else table.take(np.arange(min(SHOWN_WEIGHTS, len(table))))
-    names = ("kind", "gate", "source", "to")
+    names = ("gate", "source", "to")
     rows = [
-        (row["layer"].removeprefix("layer"), *(visible(row[name]) for name in names), format_number(row["value"], 4))
+        (
+            row["layer"].removeprefix("layer"),
+            localized_title("weight", row["kind"]),
+            *(visible(row[name]) for name in names),
+            format_number(row["value"], 4),
+        )
         for row in shown
     ]
     print_table(("layer", "kind", "gate", "from", "to", "weight"), rows, right=("layer", "weight"))
