@@ -37,7 +37,7 @@ class Scale:
 
 
 def scale_of(bounds: tuple[float | None, float | None], values: NDArray[np.floating]) -> Scale:
-    """Choose the scale of a signal: its own ends if it has them, otherwise a power of two that covers 95 % of the values.
+    """Choose the scale of a signal: its own ends, or a power of two that covers 95 % of the values if it has none.
 
     Args:
         bounds: the smallest and the largest value that the signal can have; None where there is no such value.
