@@ -5,7 +5,7 @@ SVG, PDF or PNG. The colours and scales are those of the explorer.
 """
 
 from gatescope.figures.gates import gates
-from gatescope.figures.gradient_map import map  # noqa: A004  the name in `figures.map`
+from gatescope.figures.reach import map  # noqa: A004  the name in `figures.map`
 from gatescope.figures.strips import strips
 
 __all__ = ["gates", "map", "strips"]
