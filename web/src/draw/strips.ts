@@ -108,7 +108,7 @@ function drawMarks(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, part
   }
 }
 
-/** Characters that are drawn once for all rows. */
+/** Characters that are drawn together for all rows. The rest of a text is drawn one by one, because it changes while it is typed. */
 const LINE_COLUMNS = 32
 
 function drawCharacters(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, ratio: number): void {
@@ -116,11 +116,13 @@ function drawCharacters(pen: CanvasRenderingContext2D, scene: Scene, v: Visible,
   const { height } = g.bands.values
   const cells = { font: Math.min(g.font, height - 1), width: g.cell - 1, height, pitch: g.cell, ratio }
   const lineOf = (labels: readonly string[], from: number): ReturnType<Sprites['line']> => {
-    const part = labels.slice(from, from + LINE_COLUMNS)
+    const part = labels.slice(from, from + columns)
     return sprites.line(JSON.stringify(part), part, cells)
   }
-  for (let from = v.firstStep - (v.firstStep % LINE_COLUMNS); from < v.endStep; from += LINE_COLUMNS) {
-    const [first, end] = [Math.max(from, v.firstStep), Math.min(from + LINE_COLUMNS, v.endStep)]
+  let columns = LINE_COLUMNS
+  for (let from = v.firstStep - (v.firstStep % LINE_COLUMNS); from < v.endStep; from += columns) {
+    if (from + LINE_COLUMNS > scene.labels.length) columns = 1
+    const [first, end] = [Math.max(from, v.firstStep), Math.min(from + columns, v.endStep)]
     const shared = lineOf(scene.labels, from)
     for (let row = v.firstRow; row < v.endRow; row++) {
       const { values, scale, labels } = scene.rows[row]!

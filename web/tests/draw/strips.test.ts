@@ -110,20 +110,21 @@ describe('characters on the strips', () => {
   })
 
   it('of one ink are copied together', () => {
-    const labels = Array.from({ length: 64 }, (_, k) => 'xyz'[k % 3]!)
+    const labels = Array.from({ length: 70 }, (_, k) => 'xyz'[k % 3]!)
     const scene = makeScene({ labels, rows: [{}, {}, {}] })
     const pen = recordingPen()
     const window = { ...WINDOW, width: 5000 }
     drawStrips(pen, scene, window)
     const copies = pen.images.filter((image) => !image.pixels.length)
-    expect(copies.length).toBe(3 * 2) // 32 characters at a time
-    expect(new Set(copies.map((image) => image.source)).size).toBe(2)
-    // Another text with the same beginning uses the same pictures.
-    const [before] = copies
-    const longer = { ...scene, labels: [...labels, 'q'], ruler: [...labels, 'q'] }
+    expect(copies.length).toBe(3 * (2 + 6)) // 32 at a time, the last ones one by one
+    // A letter more takes one picture more.
+    const sources = new Set(copies.map((image) => image.source))
+    const longer = [...labels, 'q']
+    const rows = scene.rows.map((row) => ({ ...row, values: new Float32Array(longer.length) }))
     const next = recordingPen()
-    drawStrips(next, longer, window)
-    expect(next.images.filter((image) => !image.pixels.length)[0]!.source).toBe(before!.source)
+    drawStrips(next, { ...scene, labels: longer, ruler: longer, rows }, window)
+    const later = next.images.filter((image) => !image.pixels.length && !sources.has(image.source))
+    expect(later.map((image) => image.source.pen.texts.map(({ text }) => text))).toEqual([['q'], ['q'], ['q']])
   })
 })
 
