@@ -219,7 +219,7 @@ class LabelSearch:
         return Plan(sampled, list(zip(*levels, strict=True)), -(-draws * planned // max(1, len(sampled))))
 
     def values(self, layer: str, signal: str, neurons: slice) -> Values:
-        """Read some neurons on both halves, (M, N) each.
+        """Read some neurons on both halves, (N, M) each.
 
         Raises:
             StudyError: a value is not finite.
@@ -227,7 +227,7 @@ class LabelSearch:
         values = self.steps.values(layer, signal, neurons)
         if not np.isfinite(values).all():
             raise StudyError("LABELS_SIGNAL_NOT_FINITE", signal=signal, layer=layer)
-        return values[self._places[0]], values[self._places[1]]
+        return transposed(values[self._places[0]]), transposed(values[self._places[1]])
 
     def block(self, layer: str, signal: str, neurons: slice) -> Block:
         """Read some neurons and rank them; their ranks are kept for `columns` as long as memory allows.
@@ -239,12 +239,12 @@ class LabelSearch:
         key = (layer, signal, neurons.start)
         ranks = self._ranks.get(key)
         if ranks is None:
-            ranks = (column_ranks(transposed(values[0])), column_ranks(transposed(values[1])))
+            ranks = (column_ranks(values[0]), column_ranks(values[1]))
             size = sum(half.nbytes for half in ranks)
             if self._rank_bytes + size <= RANK_BYTES:
                 self._ranks[key] = ranks
                 self._rank_bytes += size
-        return Block.of(values, ranks)
+        return Block(values, ranks)
 
     def columns(self, layer: str, signal: str, neurons: slice) -> Iterator[Column]:
         """Read some neurons one by one, as the exact scores need them.
@@ -252,7 +252,7 @@ class LabelSearch:
         Raises:
             StudyError: a value is not finite.
         """
-        fit, held_out = map(transposed, self.values(layer, signal, neurons))
+        fit, held_out = self.values(layer, signal, neurons)
         ranks = self._ranks.get((layer, signal, neurons.start))
         for number, values in enumerate(zip(fit, held_out, strict=True)):
             yield Column(values, (ranks[0][number], ranks[1][number]) if ranks else None)

@@ -127,19 +127,19 @@ class CountSums:
         """Add up the values at the places where each count is known.
 
         Args:
-            values: (window size, N), minus an origin of their own, from `Window.spread`.
+            values: (N, window size), minus an origin of their own, from `Window.padded`.
 
         Returns:
             The sums of x, of x², and of x times the count, (N, L, C) each.
         """
-        counts, neurons, margin = len(self._pattern), values.shape[1], self.window.margin
+        counts, neurons, margin = len(self._pattern), len(values), self.window.margin
         sums = torch.zeros((len(self._lags) * len(self._rows), neurons), dtype=torch.float64)
         squares = torch.zeros((len(self._lags) * (len(self._rows) - counts), neurons), dtype=torch.float64)
         for start in range(margin, self.window.size - margin, CHUNK_ROWS):
-            part = torch.from_numpy(values[start : min(start + CHUNK_ROWS, self.window.size - margin)])
-            rows = torch.stack([self._rows[:, start - lag : start - lag + len(part)] for lag in self._lags])
-            sums += rows.flatten(0, 1) @ part
-            squares += rows[:, counts:].flatten(0, 1) @ (part * part)
+            part = torch.from_numpy(values[:, start : min(start + CHUNK_ROWS, self.window.size - margin)])
+            rows = torch.stack([self._rows[:, start - lag : start - lag + part.shape[1]] for lag in self._lags])
+            sums += rows.flatten(0, 1) @ part.T
+            squares += rows[:, counts:].flatten(0, 1) @ (part * part).T
         by_lag = sums.reshape(len(self._lags), len(self._rows), neurons).numpy()
         xx = squares.reshape(len(self._lags), -1, neurons).numpy()[:, self._pattern]
         return tuple(

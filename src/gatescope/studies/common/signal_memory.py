@@ -31,20 +31,20 @@ def memories(ranks: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the memory of each neuron in steps, at least 1, (N,).
 
     Args:
-        ranks: the centred ranks of neurons at neighbouring places, (M, N).
+        ranks: the centred ranks of neurons at neighbouring places, (N, M).
     """
-    count, neurons = ranks.shape
+    neurons, count = ranks.shape
     width = max(1, -(-count // MAX_MEANS))
     number = count // width
     if number < 2:
         return np.ones(neurons)
     squares = np.zeros(neurons)
     for start in range(0, count, MAX_MEANS):
-        part = ranks[start : start + MAX_MEANS]
-        squares += np.einsum("mn,mn->n", part, part)
+        part = ranks[:, start : start + MAX_MEANS]
+        squares += np.einsum("nm,nm->n", part, part)
     variance = squares / count
-    means = ranks[: number * width].reshape(number, width, neurons).mean(1).astype(np.float64)
-    power = np.abs(np.fft.rfft(means - means.mean(0), axis=0)[1:]) ** 2
+    means = ranks[:, : number * width].reshape(neurons, number, width).mean(2).astype(np.float64)
+    power = np.abs(np.fft.rfft(means - means.mean(1, keepdims=True))[:, 1:].T) ** 2
     # The power of noise at a frequency has an exponential distribution, whose mean square is twice its squared mean.
     squared_correlations = (_without_lines(power) ** 2).sum(0) * width / number**3
     return np.maximum(1.0, squared_correlations / np.where(variance > 0, variance, np.inf) ** 2)
