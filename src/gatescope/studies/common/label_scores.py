@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gatescope.studies.common.arrays import Scratch
 from gatescope.studies.common.label_features import BinaryColumn
 from gatescope.studies.common.lagged_sums import BinarySums, CountSums
 from gatescope.studies.common.place_layout import Layout
@@ -43,7 +44,7 @@ class Block:
         return Block(values, ranks)
 
 
-def moved(parts: Sequence[tuple[Block, Places]], *, permuted: bool, memory: Block | None = None) -> Block:
+def moved(parts: Sequence[tuple[Block, Places]], *, permuted: bool, scratch: Sequence[Scratch]) -> Block:
     """Return the neurons of several blocks together, each with the values of other places of their halves.
 
     The ranks are those of the values that were moved, minus their mean.
@@ -51,26 +52,21 @@ def moved(parts: Sequence[tuple[Block, Places]], *, permuted: bool, memory: Bloc
     Args:
         parts: the blocks, and the place from which each place of a half reads, (M,).
         permuted: whether every place is read once, so that the mean of the ranks stays exactly 0.
-        memory: an earlier result that is no longer needed; it is overwritten if it has the same shape.
+        scratch: the memory of the four arrays of the result; an earlier result in it is overwritten.
     """
-    ends = np.cumsum([block.count for block, _ in parts])
-    pairs: list[Values] = []
-    for name in ("values", "ranks"):
-        halves = []
-        for half in (0, 1):
-            shape = (int(ends[-1]), getattr(parts[0][0], name)[half].shape[1])
-            earlier = getattr(memory, name)[half] if memory else None
-            fits = earlier is not None and earlier.shape == shape
-            halves.append(earlier if fits else np.empty(shape, np.float32))
-            for (block, places), end in zip(parts, ends.tolist(), strict=True):
-                # Only "clip" writes to the result without a copy; no place is outside.
-                target = halves[half][end - block.count : end]
-                np.take(getattr(block, name)[half], places[half], axis=1, out=target, mode="clip")
-        pairs.append((halves[0], halves[1]))
-    values, ranks = pairs
-    for half in () if permuted else ranks:
-        np.subtract(half, half.mean(1, dtype=np.float64)[:, None], out=half, casting="same_kind")
-    return Block(values, ranks)
+    ends = np.cumsum([block.count for block, _ in parts]).tolist()
+    arrays = []
+    for number, memory in enumerate(scratch):
+        name, half = ("values", "ranks")[number // 2], number % 2
+        array = memory.array((ends[-1], getattr(parts[0][0], name)[half].shape[1]))
+        for (block, places), end in zip(parts, ends, strict=True):
+            # Only "clip" writes to the result without a copy; no place is outside.
+            target = array[end - block.count : end]
+            np.take(getattr(block, name)[half], places[half], axis=1, out=target, mode="clip")
+        arrays.append(array)
+    for ranks in () if permuted else arrays[2:]:
+        np.subtract(ranks, ranks.mean(1, dtype=np.float64)[:, None], out=ranks, casting="same_kind")
+    return Block((arrays[0], arrays[1]), (arrays[2], arrays[3]))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.features import Feature
+from gatescope.studies.common.arrays import Scratch, of_neurons
 from gatescope.studies.common.label_features import BinaryColumn, LabelFeatures
 from gatescope.studies.common.label_rows import Column
 from gatescope.studies.common.label_scores import (
@@ -27,7 +28,7 @@ from gatescope.studies.common.label_scores import (
 from gatescope.studies.common.place_layout import Layout, lags_inside
 from gatescope.studies.common.position_means import PositionMeans
 from gatescope.studies.common.relocations import Relocations
-from gatescope.studies.common.scores import Halves, column_ranks, transposed
+from gatescope.studies.common.scores import Halves, column_ranks
 from gatescope.studies.common.signal_memory import memories
 from gatescope.studies.common.steps import Steps
 from gatescope.studies.common.table import StudyError
@@ -147,7 +148,7 @@ class LabelSearch:
         self._places = (_as_slice(divided.fit), _as_slice(divided.held_out))
         self._ranks: dict[tuple[str, str, int], Values] = {}
         self._rank_bytes = 0
-        self._moved_block: Block | None = None
+        self._scratch = [Scratch() for _ in range(4)]  # of moved neurons
         self._most_sampled = SAMPLED_NEURONS
         self.moved = Moved({name: [] for name in MEASURES}, {name: [] for name in MEASURES})
 
@@ -224,10 +225,10 @@ class LabelSearch:
         Raises:
             StudyError: a value is not finite.
         """
-        values = self.steps.values(layer, signal, neurons)
+        values = of_neurons(self.trace, layer, signal, neurons, np.float32)
         if not np.isfinite(values).all():
             raise StudyError("LABELS_SIGNAL_NOT_FINITE", signal=signal, layer=layer)
-        return transposed(values[self._places[0]]), transposed(values[self._places[1]])
+        return values[:, self._places[0]], values[:, self._places[1]]
 
     def block(self, layer: str, signal: str, neurons: slice) -> Block:
         """Read some neurons and rank them; their ranks are kept for `columns` as long as memory allows.
@@ -315,8 +316,7 @@ class LabelSearch:
 
     def _score(self, parts: Sequence[tuple[Block, Places]], pairs: BinaryScorer | None, permuted: bool) -> int:
         """Move neurons, add their best scores to `moved`, and return how many there are."""
-        together = moved(parts, permuted=permuted, memory=self._moved_block)
-        self._moved_block = together
+        together = moved(parts, permuted=permuted, scratch=self._scratch)
         binary = [scorer.scores(together) for scorer in (self.binary, pairs) if scorer]
         by_measure = {"AUROC": binary, "R2": [self.count.scores(together)] if self.count else []}
         for measure, scores in by_measure.items():

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gatescope.studies.common.scores import TRANSPOSED_ROWS, Halves
+from gatescope.studies.common.arrays import TRANSPOSED_ROWS, Scratch
+from gatescope.studies.common.scores import Halves
 from gatescope.studies.common.steps import Steps
 
 MIN_INSIDE = 0.75  # of the places: as many must have a place of the same sequence at a lag
@@ -90,15 +91,15 @@ class Window:
         self._inside = inside
         self._contiguous = len(inside) == inside[-1] - inside[0] + 1
         self._empty = np.setdiff1d(np.arange(self.size), inside, assume_unique=True)
-        self._memory = np.empty(0, np.float32)
+        self._scratch = Scratch()
 
     def spread(self, matrices: Sequence[NDArray[np.floating]]) -> NDArray[np.float32]:
         """Return a matrix with the neurons of some matrices (N, M) as columns, and 0 in the rows outside the half.
 
-        The next call writes to the same memory, because memory from the system costs more than the copy.
+        The next call of this method, or of `padded`, writes to the same memory.
         """
         ends = np.cumsum([len(matrix) for matrix in matrices]).tolist()
-        joined = self._reused((self.size, ends[-1]))
+        joined = self._scratch.array((self.size, ends[-1]))
         joined[self._empty] = 0
         rows = self._inside
         for start in range(0, len(rows), TRANSPOSED_ROWS):
@@ -114,7 +115,7 @@ class Window:
 
         The next call of this method, or of `spread`, writes to the same memory.
         """
-        padded = self._reused((len(values), self.size))
+        padded = self._scratch.array((len(values), self.size))
         padded[:, self._empty] = 0
         if self._contiguous:
             inside = padded[:, self._inside[0] : self._inside[-1] + 1]
@@ -122,9 +123,3 @@ class Window:
         else:
             padded[:, self._inside] = values - origin[:, None]
         return padded
-
-    def _reused(self, shape: tuple[int, int]) -> NDArray[np.float32]:
-        """Return an array that overwrites the one before, because memory from the system costs more than a copy."""
-        if self._memory.size < shape[0] * shape[1]:
-            self._memory = np.empty(shape[0] * shape[1], np.float32)
-        return self._memory[: shape[0] * shape[1]].reshape(shape)

@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from gatescope.features import Feature
+from gatescope.studies.common.arrays import transpose_into
 from gatescope.studies.common.steps import Steps
 from gatescope.studies.common.table import StudyError
 
@@ -29,7 +30,6 @@ Amount = float | NDArray[np.float64]
 
 CHUNK_NUMBERS = 1 << 22  # values of features that are held as numbers at a time: bounds memory, changes no result
 PLACE_BITS = 32  # of a whole number that hold the place of a value while values are sorted
-TRANSPOSED_ROWS = 512  # rows that are transposed at a time, so that both sides stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -215,12 +215,7 @@ def _with_shared(ranks: NDArray[np.float32], equal: NDArray[np.int64]) -> NDArra
 def transposed(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the transpose of a matrix as an array of its own, in row-major order."""
     result = np.empty(values.shape[::-1], np.float32)
-    if len(values) >= values.shape[1]:
-        for start in range(0, len(values), TRANSPOSED_ROWS):
-            result[:, start : start + TRANSPOSED_ROWS] = values[start : start + TRANSPOSED_ROWS].T
-    else:
-        for start in range(0, len(result), TRANSPOSED_ROWS):
-            result[start : start + TRANSPOSED_ROWS] = values[:, start : start + TRANSPOSED_ROWS].T
+    transpose_into(result, values)
     return result
 
 
@@ -324,9 +319,14 @@ class Thresholds:
         self._values = values
         # Equal values share a rank, and so the place in the middle of theirs; the places beside it stay empty.
         self._place = (ranks + (size - 1) / 2).astype(np.int64)
-        self._below = np.concatenate([[0], np.cumsum(np.bincount(self._place, minlength=size))])  # each place
-        filled = np.flatnonzero(np.diff(self._below))
+        is_filled = np.zeros(size, np.bool_)
+        is_filled[self._place] = True
+        filled = np.flatnonzero(is_filled)
         self._first, self._last = int(filled[0]), int(filled[-1])
+        # The number of values below each place; None if all values differ, because it is the place then.
+        self._below: NDArray[np.int64] | None = None
+        if len(filled) < size:
+            self._below = np.concatenate([[0], np.cumsum(np.bincount(self._place, minlength=size))])
 
     def best(self, on: NDArray[np.int64], *, above: bool) -> float:
         """Return the threshold that predicts a feature best, by Matthews' correlation.
@@ -343,21 +343,39 @@ class Thresholds:
         # Between two values at which the feature is on, the correlation rises with the threshold. So the best one is
         # just below such a value if the feature is predicted above, and just above such a value otherwise. Thresholds
         # below or above all values predict nothing.
-        ordered = np.sort(self._place[on])
-        if above:
-            cuts = np.append(ordered[ordered > self._first], self._last)
-        else:
-            cuts = np.append(self._first, ordered[ordered < self._last]) + 1
-        below = self._below[cuts].astype(np.float64)
-        hits = np.searchsorted(ordered, cuts).astype(np.float64)
+        cuts, hits = self._cuts(on, above=above)
+        below = (cuts if self._below is None else self._below[cuts]).astype(np.float64)
         # Matthews' correlation of a prediction above the cut, but for a factor that all cuts share.
-        scores = (float(len(on)) * below - float(self._size) * hits) * (1 / np.sqrt(below * (self._size - below)))
+        scores = (float(len(on)) * below - self._size * hits.astype(np.float64)) * (1 / np.sqrt(below * (self._size - below)))
         best = below[int(np.argmax(scores) if above else np.argmin(scores))]
         return (self._ordered(int(best) - 1) + self._ordered(int(best))) / 2
 
+    def _cuts(self, on: NDArray[np.int64], *, above: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the places below which a threshold may be best, ascending, and how many values that are on are below.
+
+        Where all values differ, only the lowest or the highest of neighbouring values that are on counts.
+        """
+        if self._below is not None:
+            ordered = np.sort(self._place[on])
+            if above:
+                cuts = np.append(ordered[ordered > self._first], self._last)
+            else:
+                cuts = np.append(self._first, ordered[ordered < self._last]) + 1
+            return cuts, np.searchsorted(ordered, cuts)
+        is_on = np.zeros(self._size, np.bool_)
+        is_on[self._place[on]] = True
+        ordered = np.flatnonzero(is_on)
+        gaps = np.flatnonzero(ordered[1:] - ordered[:-1] > 1)
+        if above:
+            starts = np.append(0 if len(ordered) and ordered[0] > 0 else [], gaps + 1).astype(np.int64)
+            ends = [self._last, len(ordered) - int(is_on[-1])]
+            return np.append(ordered[starts], ends[0]), np.append(starts, ends[1])
+        ends = np.append(gaps, len(ordered) - 1 if len(ordered) and ordered[-1] < self._last else []).astype(np.int64)
+        return np.append(1, ordered[ends] + 1), np.append(int(is_on[0]), ends + 1)
+
     def _ordered(self, number: int) -> float:
         """Return the value with as many values before it in ascending order."""
-        place = int(np.searchsorted(self._below, number, side="right")) - 1
+        place = number if self._below is None else int(np.searchsorted(self._below, number, side="right")) - 1
         return float(self._values[int(np.argmax(self._place == place))])
 
 
