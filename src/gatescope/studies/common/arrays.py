@@ -8,9 +8,9 @@ the chunks of a stored trace, and only the requested values are held in memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,10 @@ from gatescope.trace import UNRECORDED_STEP, Trace
 from gatescope.vocabulary import Vocabulary
 
 PIECE_VALUES = 1 << 22  # values that are read at a time, unless one neuron has more
-TRANSPOSED_ROWS = 512  # rows that are transposed at a time, so that both sides stay in the processor's cache
+TRANSPOSED_ROWS = 128  # rows that are transposed at a time, so that both sides stay in the processor's cache
 
 Array = NDArray[Any]
+Real = TypeVar("Real", bound=np.floating[Any])
 
 
 def signal_of(trace: Trace, layer: str, signal: str) -> Any:
@@ -67,8 +68,12 @@ def blocks(neurons: int, places: int) -> Iterator[slice]:
 
 
 def of_neurons(
-    trace: Trace, layer: str, signal: str, neurons: slice | Sequence[int], dtype: type[np.floating] = np.float64
-) -> NDArray[np.floating]:
+    trace: Trace,
+    layer: str,
+    signal: str,
+    neurons: slice | Sequence[int],
+    allocate: Callable[[tuple[int, int]], NDArray[Real]] = np.empty,
+) -> NDArray[Real]:
     """Read a signal of some neurons at every place, (N, P).
 
     Args:
@@ -76,13 +81,13 @@ def of_neurons(
         layer: the name of the layer.
         signal: the name of the signal.
         neurons: the neurons.
-        dtype: the precision of the result.
+        allocate: returns the array of a shape that the result is written to; double precision by default.
 
     Raises:
         TraceError, StudyError: there is no such layer or signal.
     """
     places, width, pieces = _several_sequences(trace, layer, signal, neurons)
-    values = np.empty((width, places), dtype)
+    values = allocate((width, places))
     for part, piece, inside in pieces:
         transpose_into(values[:, part], piece.reshape(-1, width) if inside.all() else piece[inside])
     return values

@@ -122,7 +122,7 @@ class BinaryScorer:
     def __init__(
         self, layout: Layout, columns: Sequence[BinaryColumn], lags: Sequence[int], positions: PositionMeans | None
     ) -> None:
-        self._lags, self._positions = tuple(lags), positions
+        self._lags, self._positions, self._scratch = tuple(lags), positions, Scratch()
         rows = [column.rows for column in columns]
         self._sizes = [len(half) for half in layout.halves]
         self._sums = [BinarySums(layout, half, rows, lags) for half in (0, 1)]
@@ -147,7 +147,8 @@ class BinaryScorer:
             if self._positions:
                 matrices.append(self._positions.residuals(block.ranks[half], half))
             if explain and half == 0:
-                matrices.append(_centred(block.values[0], block.values[0].mean(1, dtype=np.float64)))
+                centred = self._scratch.array(block.values[0].shape)
+                matrices.append(_centred(block.values[0], block.values[0].mean(1, dtype=np.float64), centred))
             sums = self._sums[half].at(self._sums[half].window.spread(matrices))
             pairs = (self._ones[half] * (size - self._ones[half]))[..., None]
             area.append(0.5 + _ratio(sums[..., :neurons], pairs))
@@ -197,7 +198,7 @@ class CountScorer:
             padded = of_half.window.padded(signal, origin)
             sums.append(Moments(of_half.n, of_half.y, of_half.yy, *of_half.at(padded)))
             if self._positions and self._spreads is not None:
-                residuals = self._positions.residuals(_centred(signal, origin), half)
+                residuals = self._positions.residuals(_centred(signal, origin, np.empty_like(signal)), half)
                 products = np.stack([product(counts.T, residuals.T) for counts in self._residuals[half]]).astype(
                     np.float64
                 )
@@ -256,9 +257,11 @@ def _norm(values: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.sqrt(np.einsum("nm,nm->n", values, values, dtype=np.float64))
 
 
-def _centred(values: NDArray[np.float32], origin: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return values (N, M) minus the origin of each row (N,), subtracted in double precision."""
-    return np.subtract(values, origin[:, None], out=np.empty_like(values), casting="same_kind")
+def _centred(
+    values: NDArray[np.float32], origin: NDArray[np.float64], target: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Write values (N, M) minus the origin of each row (N,), subtracted in double precision, to a target."""
+    return np.subtract(values, origin[:, None], out=target, casting="same_kind")
 
 
 def _ratio(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -148,6 +148,7 @@ class LabelSearch:
         self._places = (_as_slice(divided.fit), _as_slice(divided.held_out))
         self._ranks: dict[tuple[str, str, int], Values] = {}
         self._rank_bytes = 0
+        self._values = Scratch()
         self._scratch = [Scratch() for _ in range(4)]  # of moved neurons
         self._most_sampled = SAMPLED_NEURONS
         self.moved = Moved({name: [] for name in MEASURES}, {name: [] for name in MEASURES})
@@ -220,18 +221,20 @@ class LabelSearch:
         return Plan(sampled, list(zip(*levels, strict=True)), -(-draws * planned // max(1, len(sampled))))
 
     def values(self, layer: str, signal: str, neurons: slice) -> Values:
-        """Read some neurons on both halves, (N, M) each.
+        """Read some neurons on both halves, (N, M) each. The next call writes to the same memory.
 
         Raises:
             StudyError: a value is not finite.
         """
-        values = of_neurons(self.trace, layer, signal, neurons, np.float32)
-        if not np.isfinite(values).all():
+        values = of_neurons(self.trace, layer, signal, neurons, self._values.array)
+        if not all(np.isfinite(row).all() for row in values):
             raise StudyError("LABELS_SIGNAL_NOT_FINITE", signal=signal, layer=layer)
         return values[:, self._places[0]], values[:, self._places[1]]
 
     def block(self, layer: str, signal: str, neurons: slice) -> Block:
         """Read some neurons and rank them; their ranks are kept for `columns` as long as memory allows.
+
+        The next call, and `columns`, overwrite the values of the block.
 
         Raises:
             StudyError: a value is not finite.

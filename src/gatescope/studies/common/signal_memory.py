@@ -59,9 +59,18 @@ def _without_lines(power: NDArray[np.float64]) -> NDArray[np.float64]:
     reach = LINE_GAP + LINE_NEIGHBOURS
     if len(power) <= 2 * reach:
         return power
-    medians = np.median(sliding_window_view(power, LINE_NEIGHBOURS, axis=0), axis=-1)
+    # A median is at least the minimum, so only what is far above the minima on both sides may be a line.
+    windows = sliding_window_view(power, LINE_NEIGHBOURS, axis=0)
+    minima = power
+    for step in (1, 2, 4):
+        minima = np.minimum(minima[:-step], minima[step:])
     middle = power[reach:-reach]
-    around = np.maximum(medians[: len(middle)], medians[len(medians) - len(middle) :])
+    right = len(minima) - len(middle)
+    frequency, neuron = np.nonzero(middle > LINE_HEIGHT * np.maximum(minima[: len(middle)], minima[right:]))
+    around = np.maximum(
+        np.median(windows[frequency, neuron], axis=-1), np.median(windows[frequency + right, neuron], axis=-1)
+    )
     lowered = power.copy()
-    lowered[reach:-reach] = np.where(middle > LINE_HEIGHT * around, around / EXPONENTIAL_MEDIAN, middle)
+    is_line = middle[frequency, neuron] > LINE_HEIGHT * around
+    lowered[reach + frequency[is_line], neuron[is_line]] = around[is_line] / EXPONENTIAL_MEDIAN
     return lowered
