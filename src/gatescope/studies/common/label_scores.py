@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gatescope.studies.common.arrays import Scratch
 from gatescope.studies.common.label_features import BinaryColumn
 from gatescope.studies.common.lagged_sums import BinarySums, CountSums
-from gatescope.studies.common.place_layout import Layout
+from gatescope.studies.common.place_layout import Layout, Window
 from gatescope.studies.common.position_means import MIN_VARIANCE_SHARE, PositionMeans
 from gatescope.studies.common.scores import Moments, product
 
@@ -117,12 +117,18 @@ class BinaryScorer:
         columns: the features, at least one.
         lags: the lags.
         positions: the positions of the places; None if positions mean nothing.
+        scratch: memory that several scorers may share.
     """
 
     def __init__(
-        self, layout: Layout, columns: Sequence[BinaryColumn], lags: Sequence[int], positions: PositionMeans | None
+        self,
+        layout: Layout,
+        columns: Sequence[BinaryColumn],
+        lags: Sequence[int],
+        positions: PositionMeans | None,
+        scratch: Scratch,
     ) -> None:
-        self._lags, self._positions, self._scratch = tuple(lags), positions, Scratch()
+        self._lags, self._positions, self._scratch = tuple(lags), positions, scratch
         rows = [column.rows for column in columns]
         self._sizes = [len(half) for half in layout.halves]
         self._sums = [BinarySums(layout, half, rows, lags) for half in (0, 1)]
@@ -140,26 +146,66 @@ class BinaryScorer:
             block: the neurons.
             explain: whether to compute the explained variance as well.
         """
-        neurons = block.count
+        return next(binary_scores([self], block, explain=explain))
+
+    def matrices(self, block: Block, half: int, explain: bool) -> list[NDArray[np.float32]]:
+        """Return what is added up in one half, (N, M) each: ranks, ranks within positions, and centred values."""
+        matrices = [block.ranks[half]]
+        if self._positions:
+            matrices.append(self._positions.residuals(block.ranks[half], half))
+        if explain and half == 0:
+            centred = self._scratch.array(block.values[0].shape)
+            matrices.append(_centred(block.values[0], block.values[0].mean(1, dtype=np.float64), centred))
+        return matrices
+
+    def window(self, half: int) -> Window:
+        """Return the rows around a half."""
+        return self._sums[half].window
+
+    def sums(self, half: int, values: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Add up values, spread over the rows of a half, where each feature is on, (L, K, N)."""
+        return self._sums[half].at(values)
+
+    def best(self, sums: Sequence[NDArray[np.float64]], norms: Sequence[Sequence[NDArray[np.float64]]]) -> BestScores:
+        """Choose the best lags.
+
+        Args:
+            sums: for each half the sums of `matrices`, side by side, (L, K, ...).
+            norms: for each half the norms of all matrices but the ranks, (N,) each.
+        """
+        neurons = sums[1].shape[2] // (2 if self._positions else 1)
         area, within, explained = [], [], None
         for half, size in enumerate(self._sizes):
-            matrices = [block.ranks[half]]
-            if self._positions:
-                matrices.append(self._positions.residuals(block.ranks[half], half))
-            if explain and half == 0:
-                centred = self._scratch.array(block.values[0].shape)
-                matrices.append(_centred(block.values[0], block.values[0].mean(1, dtype=np.float64), centred))
-            sums = self._sums[half].at(self._sums[half].window.spread(matrices))
             pairs = (self._ones[half] * (size - self._ones[half]))[..., None]
-            area.append(0.5 + _ratio(sums[..., :neurons], pairs))
+            area.append(0.5 + _ratio(sums[half][..., :neurons], pairs))
             if self._spreads is not None:
-                residual = sums[..., neurons : 2 * neurons]
-                within.append(_ratio(residual, self._spreads[half][..., None] * _norm(matrices[1])))
-            if explain and half == 0:
-                explained = _ratio(sums[..., -neurons:] ** 2, _norm(matrices[-1]) ** 2 * pairs / size)
+                residual = sums[half][..., neurons : 2 * neurons]
+                within.append(_ratio(residual, self._spreads[half][..., None] * norms[half][0]))
+            if half == 0 and sums[0].shape[2] > sums[1].shape[2]:
+                explained = _ratio(sums[0][..., -neurons:] ** 2, norms[0][-1] ** 2 * pairs / size)
         direction = np.where(area[0] >= 0.5, 1, -1)
         fit, held_out = (0.5 + direction * (half - 0.5) for half in area)
         return _best(self._lags, (fit, held_out), direction, explained, within, self._spreads)
+
+
+def binary_scores(scorers: Sequence[BinaryScorer], block: Block, *, explain: bool = False) -> Iterator[BestScores]:
+    """Yield the scores of the same neurons from several scorers of one layout, for which they are spread only once.
+
+    Args:
+        scorers: the scorers, at least one.
+        block: the neurons.
+        explain: whether to compute the explained variance as well.
+    """
+    sums: list[list[NDArray[np.float64]]] = [[] for _ in scorers]
+    norms = []
+    for half in (0, 1):
+        matrices = scorers[0].matrices(block, half, explain)
+        norms.append([_norm(matrix) for matrix in matrices[1:]])
+        values = scorers[0].window(half).spread(matrices)
+        for of_scorer, scorer in zip(sums, scorers, strict=True):
+            of_scorer.append(scorer.sums(half, values))
+    for of_scorer, scorer in zip(sums, scorers, strict=True):
+        yield scorer.best(of_scorer, norms)
 
 
 class CountScorer:

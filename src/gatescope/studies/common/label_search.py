@@ -23,6 +23,7 @@ from gatescope.studies.common.label_scores import (
     CountScorer,
     Places,
     Values,
+    binary_scores,
     moved,
 )
 from gatescope.studies.common.place_layout import Layout, lags_inside
@@ -140,7 +141,8 @@ class LabelSearch:
         self.features = features = LabelFeatures(all_features, steps, layout, divided, least)
         self.by_sequence = not set(steps.sequence[divided.fit]) & set(steps.sequence[divided.held_out])
         self._positions = PositionMeans(steps, divided, layout) if self.by_sequence else None
-        self.binary = BinaryScorer(layout, features.binaries, lags, self._positions) if features.binaries else None
+        self._centred = Scratch()
+        self.binary = self.scorer_of(features.binaries)
         self.count = CountScorer(layout, features.numbers, lags, self._positions) if features.counts else None
         self._relocations = [
             Relocations(steps.sequence[half], exchange=self.by_sequence) for half in (divided.fit, divided.held_out)
@@ -279,9 +281,9 @@ class LabelSearch:
         chosen = sorted(np.argsort(-best, kind="stable")[:PAIRED_FEATURES].tolist())
         return self.features.pairs(chosen)
 
-    def scorer_of(self, pairs: Sequence[BinaryColumn]) -> BinaryScorer | None:
-        """Return what computes the scores of pairs; None without a pair."""
-        return BinaryScorer(self.layout, pairs, self.lags, self._positions) if pairs else None
+    def scorer_of(self, columns: Sequence[BinaryColumn]) -> BinaryScorer | None:
+        """Return what computes the scores of binary features or pairs; None without any."""
+        return BinaryScorer(self.layout, columns, self.lags, self._positions, self._centred) if columns else None
 
     def move(self, neurons: slice, block: Block, pairs: BinaryScorer | None, plan: Plan, number: int) -> Iterator[int]:
         """Score some neurons of a block after they were moved, and add the best scores to `moved`.
@@ -320,7 +322,8 @@ class LabelSearch:
     def _score(self, parts: Sequence[tuple[Block, Places]], pairs: BinaryScorer | None, permuted: bool) -> int:
         """Move neurons, add their best scores to `moved`, and return how many there are."""
         together = moved(parts, permuted=permuted, scratch=self._scratch)
-        binary = [scorer.scores(together) for scorer in (self.binary, pairs) if scorer]
+        scorers = [scorer for scorer in (self.binary, pairs) if scorer]
+        binary = list(binary_scores(scorers, together)) if scorers else []
         by_measure = {"AUROC": binary, "R2": [self.count.scores(together)] if self.count else []}
         for measure, scores in by_measure.items():
             if scores:
