@@ -57,6 +57,27 @@ def test_sums_of_binary_features_equal_sums_one_by_one(seed: int, lengths: list[
                 assert np.array_equal(found[number], expected)
 
 
+@given(**drawn, combinations=st.integers(2, 8))
+def test_sums_of_related_features_equal_sums_one_by_one(seed: int, lengths: list[int], combinations: int) -> None:
+    """Features that are another one at another lag, opposites, unions and constant features."""
+    random, steps, divided = text(seed, lengths)
+    first, second = random.random((2, len(steps))) < [[0.3], [0.6]]
+    shifted = [lagged(steps, first, lag, False) for lag in (1, 2, -1, -3)]
+    constant = np.ones_like(first)
+    features = [first, *shifted, ~first, second, first | second, first & second, constant, ~constant, first]
+    layout = Layout(steps, divided, LAGS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lagged_sums, "MAX_COMBINATIONS", combinations)
+        for half, places in enumerate((divided.fit, divided.held_out)):
+            values = random.integers(-9, 9, (2, len(places))).astype(np.float32)
+            sums = BinarySums(layout, half, [layout.rows_of(feature) for feature in features], LAGS)
+            found = sums.at(sums.window.spread([values]))
+            for number, lag in enumerate(LAGS):
+                for column, feature in enumerate(features):
+                    expected = values @ lagged(steps, feature, lag, False)[places]
+                    assert np.array_equal(found[number, column], expected)
+
+
 @given(**drawn, chunk=st.integers(1, 20))
 def test_sums_of_counts_equal_sums_one_by_one(seed: int, lengths: list[int], chunk: int) -> None:
     random, steps, divided = text(seed, lengths)

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from gatescope.studies.common.place_layout import Layout
 
-MAX_COMBINATIONS = 64  # of features of a group that are on together: more save fewer additions than they cost
+MAX_COMBINATIONS = 32  # of features of a group that are on together: more save fewer additions than they cost
 CHUNK_ROWS = 2048  # rows that are added up in single precision before they are added in double precision
 
 
@@ -72,12 +72,12 @@ class BinarySums:
         matrix, neurons = torch.from_numpy(values), values.shape[1]
         added = [torch.zeros((sums.size, neurons), dtype=torch.float64) for sums in self._sums]
         for number, first in enumerate(range(0, self.window.count, CHUNK_ROWS)):
-            for lag, sums, total in zip(self._lags, self._sums, added, strict=True):
+            for k, (lag, sums) in enumerate(zip(self._lags, self._sums, strict=True)):
                 start = self.window.margin + first + lag
                 indices, offsets = sums.chunks[number]
                 part = matrix[start : start + CHUNK_ROWS]
                 # Mode 0 is a sum. `torch.nn.functional.embedding_bag` takes longer to check its arguments than to add.
-                total += torch.embedding_bag(part, indices, offsets, mode=0, include_last_offset=True)[0]
+                added[k] += torch.embedding_bag(part, indices, offsets, mode=0, include_last_offset=True)[0]
         result = torch.empty((*self._first.shape, neurons), dtype=torch.float64)
         for of_lag, sums, total in zip(result, self._sums, added, strict=True):
             sums.write(total, of_lag)
