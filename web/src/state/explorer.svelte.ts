@@ -13,6 +13,7 @@ import type { PageLines } from '../model/page-lines'
 import { initialStep } from '../model/picture'
 import { isInOneSequence, rangeNeurons, type RangeNeurons } from '../model/range-neurons'
 import { carriedChange } from './carried-view'
+import { Clustering } from './clustering.svelte'
 import { Consequences } from './consequences.svelte'
 import { Diagram } from './diagram.svelte'
 import { Findings } from './findings.svelte'
@@ -40,6 +41,7 @@ export class Explorer {
   readonly writing: Writing
   readonly findings: Findings
   readonly weights: LayerWeights
+  readonly clustering = new Clustering()
   readonly thumbnails = new Queue(THUMBNAILS_AT_A_TIME)
   readonly tour: Tour = new Tour(this)
   readonly diagram: Diagram = new Diagram(this)
@@ -192,7 +194,7 @@ export class Explorer {
   })
   /** All neurons of the layer in this order. */
   sorted = $derived.by<NeuronOrder>(() =>
-    sortNeurons(this.sort, this.values, this.steps, this.state.neuron ?? 0, this.scores),
+    sortNeurons(this.sort, this.values, this.steps, this.state.neuron ?? 0, this.scores, this.clustering.clusters),
   )
   /** The neurons that are listed: those with a label that matches the filter. */
   order = $derived.by<NeuronOrder>(() => {
