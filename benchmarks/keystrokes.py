@@ -272,12 +272,18 @@ def task_times(events: list[dict[str, Any]]) -> list[float]:
     threads = [(pid, tid) for _, pid, tid in frames]
     thread = max(set(threads), key=threads.count)
     starts = [start for start, pid, tid in frames if (pid, tid) == thread]
-    work = [0.0] * len(starts)
-    for event in events:
-        if event.get("name") == "RunTask" and event.get("ph") == "X" and (event["pid"], event["tid"]) == thread:
-            at = sum(start <= event["ts"] + event["dur"] for start in starts) - 1
-            if at >= 0:
-                work[at] += event["dur"] / 1000
+    tasks = sorted(
+        (event["ts"], event["ts"] + event["dur"])
+        for event in events
+        if event.get("name") == "RunTask" and event.get("ph") == "X" and (event["pid"], event["tid"]) == thread
+    )
+    work: list[float] = []
+    for begin, end in tasks:
+        # A frame has one task, which runs all its callbacks: that of the strips and that of the script that scrolls.
+        if any(begin <= start <= end for start in starts):
+            work.append(0.0)
+        if work:
+            work[-1] += (end - begin) / 1000
     return work[1:-1]
 
 

@@ -34,6 +34,7 @@ from gatescope.version import __version__
 from gatescope.vocabulary import PADDING, Reading, is_symbol
 
 MAX_MEMORY_BYTES = 2 << 30  # of a trace that `recorded` keeps in memory
+UNKEPT_STEPS = 4096  # steps of all sequences in a piece whose drives are not kept, so that its memory is used again
 
 
 def record(
@@ -69,9 +70,11 @@ def record(
         InterventionError: an intervention does not fit the network.
     """
     settings: dict[str, Any] = {"drives": drives, "top": top, "interventions": interventions, "answers": answers}
-    pieces = record_pieces(network, source, check=check, **settings)
+    sequences = sequences_of(network, source)
+    steps_of_piece = None if drives else max(1, UNKEPT_STEPS // max(1, len(sequences)))
+    pieces = record_pieces(network, source, check=check, steps_of_piece=steps_of_piece, **settings)
     first = next(pieces)
-    total = max(map(len, sequences_of(network, source)))
+    total = max(map(len, sequences))
     return first if first.steps["token"].shape[1] == total else _joined(first, pieces, total, check)
 
 

@@ -51,10 +51,31 @@ def test_sums_of_binary_features_equal_sums_one_by_one(seed: int, lengths: list[
         for half, places in enumerate((divided.fit, divided.held_out)):
             values = random.integers(-9, 9, (len(places), 2)).astype(np.float32)
             sums = BinarySums(layout, half, [layout.rows_of(feature) for feature in on.T], LAGS)
-            found = sums.at(sums.window.spread([values]))
+            found = sums.at(sums.window.spread([values.T]))
             for number, lag in enumerate(LAGS):
                 expected = lagged(steps, on, lag, False)[places].astype(float).T @ values
                 assert np.array_equal(found[number], expected)
+
+
+@given(**drawn, combinations=st.integers(2, 8))
+def test_sums_of_related_features_equal_sums_one_by_one(seed: int, lengths: list[int], combinations: int) -> None:
+    """Features that are another one at another lag, opposites, unions and constant features."""
+    random, steps, divided = text(seed, lengths)
+    first, second = random.random((2, len(steps))) < [[0.3], [0.6]]
+    shifted = [lagged(steps, first, lag, False) for lag in (1, 2, -1, -3)]
+    constant = np.ones_like(first)
+    features = [first, *shifted, ~first, second, first | second, first & second, constant, ~constant, first]
+    layout = Layout(steps, divided, LAGS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lagged_sums, "MAX_COMBINATIONS", combinations)
+        for half, places in enumerate((divided.fit, divided.held_out)):
+            values = random.integers(-9, 9, (2, len(places))).astype(np.float32)
+            sums = BinarySums(layout, half, [layout.rows_of(feature) for feature in features], LAGS)
+            found = sums.at(sums.window.spread([values]))
+            for number, lag in enumerate(LAGS):
+                for column, feature in enumerate(features):
+                    expected = values @ lagged(steps, feature, lag, False)[places]
+                    assert np.array_equal(found[number, column], expected)
 
 
 @given(**drawn, chunk=st.integers(1, 20))
@@ -71,7 +92,7 @@ def test_sums_of_counts_equal_sums_one_by_one(seed: int, lengths: list[int], chu
         for half, places in enumerate((divided.fit, divided.held_out)):
             x = random.integers(-9, 9, (len(places), 2)).astype(np.float32)
             sums = CountSums(layout, half, in_rows, LAGS)
-            of_x, of_xx, of_xy = sums.at(sums.window.spread([x]))
+            of_x, of_xx, of_xy = sums.at(sums.window.padded(x.T, np.zeros(2)))
             for number, lag in enumerate(LAGS):
                 y = lagged(steps, numbers, lag, np.nan)[places].astype(float)
                 known = ~np.isnan(y)
@@ -95,9 +116,13 @@ def test_window_spreads_only_the_rows_of_a_half() -> None:
     """A second call writes to the memory of the first one, and leaves nothing of it."""
     random, steps, divided = text(3, [5, 7, 4, 9, 6])
     window = Layout(steps, divided, LAGS).window(0)
-    for width, origin in ((4, None), (2, np.array([1.5, -0.25])), (3, None)):
-        values = random.normal(size=(len(divided.fit), width)).astype(np.float32)
-        spread = window.spread([values], origin)
+    for width in (4, 2, 3):
+        values, origin = random.normal(size=(width, len(divided.fit))).astype(np.float32), random.normal(size=width)
+        spread = window.spread([values[:1], values[1:]])
         filled = (spread != 0).any(1)
         assert spread.shape == (window.size, width)
-        assert np.array_equal(spread[filled], (values - (0 if origin is None else origin)).astype(np.float32))
+        assert np.array_equal(spread[filled], values.T)
+        padded = window.padded(values, origin)
+        assert padded.shape == (width, window.size)
+        assert np.array_equal(padded[:, filled], (values - origin[:, None]).astype(np.float32))
+        assert not padded[:, ~filled].any()

@@ -11,7 +11,7 @@ from tests.studies.noise import slow
 
 
 def _memory(values: np.ndarray) -> np.ndarray:
-    return memories(centred_ranks(values.astype(np.float32)))
+    return memories(centred_ranks(values.astype(np.float32)).T)
 
 
 @pytest.mark.parametrize("share", [0.5, 0.8, 0.95])

@@ -144,6 +144,27 @@ def test_palette_keeps_keys_pressed_while_it_loads(view: View) -> None:
     expect(view.at("commands")).to_be_hidden()
 
 
+def test_key_pressed_as_a_dialog_closes_acts(view: View) -> None:
+    """The next key acts although the browser reports the end of the dialog only in a later task."""
+    press_both = """async ([field, first, second]) => {
+        const press = (target, key) =>
+            target.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }))
+        press(document.querySelector(field), first)
+        await null
+        press(document.activeElement, second)
+    }"""
+    view.open(view="network", run="deep", text=LINES)
+    view.page.keyboard.press("Control+k")
+    view.page.keyboard.type("update gate")
+    expect(view.at("commands").get_by_role("option").first).to_contain_text("update gate")
+    view.page.evaluate(press_both, ["[role=combobox]", "Enter", "?"])
+    expect(view.at("keys")).to_be_visible()
+    expect(view.page).to_have_url(re.compile("signal=z"))
+    view.page.keyboard.press("Escape")
+    view.page.keyboard.press("Control+k")
+    expect(view.at("commands").get_by_role("combobox")).to_be_focused()
+
+
 def test_tour_follows_what_is_done_and_resumes(view: View) -> None:
     tour = view.at("tour")
     view.open(view="network", run="counter", text="aaXbb", tour=1)

@@ -58,6 +58,41 @@ def test_strip_cells_match_the_legend(view: View) -> None:
         assert check_colours(view, values[signal]) == 10 * (14 - 3)
 
 
+def test_own_scales_cover_the_values_of_their_neurons(view: View) -> None:
+    view.open(view="network", run="counter", text=COUNTING, signal="c")
+    values = view.recorded("counter", COUNTING).layers["layer0"]["c"]
+    view.unfold("legend-meaning")
+    view.at("scale-neuron").check()
+    view.page.keyboard.press("Escape")
+    expect(view.page).to_have_url(re.compile("scale=neuron"))
+    for neuron in range(10):
+        view.point(neuron, 3)
+        expect(view.at("legend-owner")).to_have_text(f"neuron {neuron}")
+        most = 2.0 ** math.ceil(math.log2(np.abs(values[neuron]).max()))
+        picture, legend = view.picture(), view.legend()
+        assert (legend.low, legend.high) == (-most, most)
+        for step in (0, 6, 8, 11, 13):
+            shown, expected = picture.colour(neuron, step), legend.colour(float(values[neuron, step]))
+            assert np.abs(shown - expected).max() < 2.5, f"neuron {neuron}, step {step}"
+
+
+def test_scales_are_chosen_by_key_command_and_undone(view: View) -> None:
+    view.open(view="network", run="counter", text=COUNTING, signal="c")
+    owner = view.at("legend-owner")
+    expect(owner).to_have_count(0)
+    view.page.keyboard.press("s")
+    expect(owner).to_be_visible()
+    view.page.keyboard.press("Control+z")
+    expect(owner).to_have_count(0)
+    view.page.keyboard.press("Control+k")
+    view.page.keyboard.type("a scale for each neuron")
+    view.page.keyboard.press("Enter")
+    expect(owner).to_be_visible()
+    view.open(view="network", run="counter", text=COUNTING, signal="c", scale="own")
+    expect(view.at("link-note")).to_contain_text("All neurons have one scale.")
+    expect(owner).to_have_count(0)
+
+
 def test_scale_runs_from_red_over_paper_to_blue(view: View) -> None:
     view.open(view="network", run="counter", text=COUNTING, signal="h")
     paper = np.array(view.variable("--bg"))

@@ -94,6 +94,7 @@ describe('the address', () => {
               beside: BESIDE[zoom] ?? null,
               pairs: zoom % 2 ? 'number' : zoom ? 'matched' : null,
               difference: zoom % 2 === 1,
+              scale: zoom % 2 ? 'neuron' : 'all',
               as: zoom % 2 ? 'page' : 'strips',
               sum: zoom > 3 ? 'u.i' : null,
               operation: zoom > 3 ? zoom : null,

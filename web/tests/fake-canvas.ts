@@ -34,8 +34,10 @@ export interface Path {
 
 export interface Image {
   source: FakeCanvas
-  /** Pixels of the part that was copied, row by row, at the time of the copy. */
+  /** Pixels of the part that was copied, row by row, at the time of the copy; empty where the source has none. */
   pixels: number[][]
+  /** The left edge of that part. */
+  left: number
   x: number
   y: number
   width: number
@@ -138,10 +140,11 @@ export class RecordingPen {
   }
   drawImage(source: FakeCanvas, ...numbers: number[]): void {
     const [sx, sy, columns, rows, x, y, width, height] = numbers.length === 8 ? numbers : [0, 0, 0, 0, ...numbers]
-    const pixels = Array.from({ length: rows! }, (_, row) =>
-      Array.from({ length: columns! }, (_, column) => source.image!.pixel(sx! + column, sy! + row)),
+    const { image } = source
+    const pixels = Array.from({ length: image ? rows! : 0 }, (_, row) =>
+      Array.from({ length: columns! }, (_, column) => image!.pixel(sx! + column, sy! + row)),
     )
-    this.images.push({ source, pixels, ...this.#at(x!, y!), width: width!, height: height! })
+    this.images.push({ source, pixels, left: sx!, ...this.#at(x!, y!), width: width!, height: height! })
   }
 
   beginPath(): void {
@@ -215,6 +218,14 @@ export function useFakeDocument(): void {
     ImageData: FakeImageData,
   })
 }
+
+/** Return the texts that were copied from other canvases, whose pixels are those of the pen, with their places on it. */
+export const copiedTexts = (pen: RecordingPen): Pick<Text, 'text' | 'style' | 'x' | 'y'>[] =>
+  pen.images.flatMap(({ source, left, x, y, width }) =>
+    source.pen.texts
+      .filter((one) => one.x >= left && one.x < left + width)
+      .map((one) => ({ text: one.text, style: one.style, x: x + one.x - left, y: y + one.y })),
+  )
 
 /** A recording pen, with the type that the drawing functions take. */
 export function recordingPen(): RecordingPen & CanvasRenderingContext2D {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Finding } from '../src/data/findings'
 import type { Summary } from '../src/data/run'
-import { inOrder, visiblePart } from '../src/model/findings'
+import { inOrder, viewOf, visiblePart } from '../src/model/findings'
 
 const place = { view: 'network', text: null, layer: null, signal: null, neuron: 1, step: 3, feature: null } as const
 const evidence = { measure: 'AUROC', score: 1, chance: null, steps: 9 } as const
@@ -32,5 +32,20 @@ describe('the order of findings', () => {
     const run = { name: 'r', task: { name: 't' } } as Summary
     const [low, high] = [finding(3, 0), finding(3, 1)]
     expect(inOrder([low, high].map((one) => ({ run, finding: one }))).map((item) => item.finding)).toEqual([high, low])
+  })
+})
+
+describe('the view of a finding', () => {
+  const run = { name: 'r' } as Summary
+  const found = finding(3, 1)
+  it('has a scale for each neuron where the signal has no bounds', () => {
+    const unbounded = { ...found, picture: { ...found.picture!, low: null, high: null } }
+    expect(viewOf({ run, finding: unbounded })).toMatchObject({ run: 'r', neuron: 1, step: 3, scale: 'neuron' })
+    const ofNone = { ...unbounded, place: { ...unbounded.place, neuron: null } }
+    expect(viewOf({ run, finding: ofNone }).scale).toBe('all')
+  })
+  it('has one scale for all neurons where the signal has bounds', () => {
+    expect(viewOf({ run, finding: found }).scale).toBe('all')
+    expect(viewOf({ run, finding: { ...found, picture: null } }).scale).toBe('all')
   })
 })

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { lossAxis, thinnedPoints } from '../src/model/loss-curve'
+import { clusters } from '../src/model/clustering'
 import { correlations, shownSort, sortNeurons, variances } from '../src/model/neuron-order'
 
 const STEPS = 50
@@ -28,6 +29,15 @@ describe('the order of the neurons', () => {
     for (const sort of ['number', 'activity', 'similar'] as const)
       expect(sortNeurons(sort, holes, STEPS, 3).neurons.toSorted()).toEqual([0, 1, 2, 3, 4])
     expect(sortNeurons('activity', new Float32Array(), 0, 0).neurons).toEqual([])
+  })
+
+  it('is by number until the script that compares neurons is there', () => {
+    expect(sortNeurons('alike', values, STEPS, 0)).toEqual({ neurons: [0, 1, 2, 3, 4], keys: null, gaps: [] })
+    const alike = sortNeurons('alike', values, STEPS, 0, undefined, clusters)
+    expect(alike.neurons.toSorted()).toEqual([0, 1, 2, 3, 4])
+    // Neuron 1 is the mirror image of 0, and 4 nearly equals it.
+    const places = [0, 1, 4].map((neuron) => alike.neurons.indexOf(neuron))
+    expect(Math.max(...places) - Math.min(...places)).toBe(2)
   })
 
   it('measures what it says', () => {

@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { colourAt, DARK, LIGHT, lightnessSigned, NONE, Palette, type Rgb } from '../src/draw/palette'
-import { chooseScale, clipped, position, roundLimit, tickText } from '../src/model/scale'
+import {
+  chooseScale,
+  clipped,
+  commonScale,
+  ownScale,
+  position,
+  roundLimit,
+  scaleEnds,
+  tickText,
+} from '../src/model/scale'
 
 const many = (make: (k: number) => number): Float32Array => Float32Array.from({ length: 1000 }, (_, k) => make(k))
 
@@ -41,6 +50,40 @@ describe('the choice of a scale', () => {
   it('has an answer for no values, zeros and missing data', () => {
     for (const values of [[], [0, 0], [NaN], [Infinity]]) expect(roundLimit(values)).toBe(1)
   })
+})
+
+describe('the scale of one neuron', () => {
+  it('covers every value with the smallest power of two', () => {
+    const values = many((k) => (k === 500 ? -5 : Math.sin(k)))
+    expect(ownScale([null, null], values)).toEqual({ kind: 'two', low: -8, high: 8, open: true })
+    expect(ownScale([null, null], [0.03, -0.02])).toEqual({ kind: 'two', low: -1 / 32, high: 1 / 32, open: true })
+    expect(ownScale([0, null], [3, 0.5])).toEqual({ kind: 'one', low: 0, high: 4, open: true })
+    expect(ownScale([null, null], [0.1], [-3])).toMatchObject({ low: -4, high: 4 })
+  })
+
+  it('stays within the bounds of the signal', () => {
+    expect(ownScale([-1, 1], [0.1, -0.2])).toEqual({ kind: 'two', low: -0.25, high: 0.25, open: true })
+    expect(ownScale([-1, 1], [0.7])).toEqual(chooseScale([-1, 1], []))
+    expect(ownScale([0, 1], [0.99])).toEqual(chooseScale([0, 1], []))
+    expect(ownScale([0, 1], [0.05])).toEqual({ kind: 'one', low: 0, high: 1 / 16, open: true })
+  })
+
+  it('has an answer for no values, zeros and missing data', () => {
+    for (const values of [[], [0, 0], [NaN], [Infinity]])
+      expect(ownScale([null, null], values)).toEqual({ kind: 'two', low: -1, high: 1, open: true })
+  })
+
+  it('is printed by its ends', () => {
+    expect(scaleEnds(ownScale([null, null], [40]))).toBe('±64')
+    expect(scaleEnds(ownScale([0, 1], [0.2]))).toBe('0–0.25')
+  })
+})
+
+it('rows have a scale together only if all have the same one', () => {
+  const [small, large] = [1, 9].map((value) => ({ scale: ownScale([null, null], [value]) }))
+  expect(commonScale([])).toBeNull()
+  expect(commonScale([small!, { scale: { ...small!.scale } }])).toEqual(small!.scale)
+  expect(commonScale([small!, large!])).toBeNull()
 })
 
 describe('the colours', () => {

@@ -61,6 +61,8 @@ export interface ViewState {
   /** The order of the list of runs; `filter` is its search. */
   order: RunOrder
   zoom: number
+  /** The colour scales of the strips. */
+  scale: ScaleChoice
   as: Form
   /** The neurons of the page of text; on the page of a neuron, those beside it. Empty for the one of the cursor. */
   neurons: readonly number[]
@@ -122,6 +124,11 @@ export const BELOWS = ['original', 'difference'] as const
 
 export type Below = (typeof BELOWS)[number]
 
+/** One colour scale for all neurons of a layer, or one for each. */
+export const SCALES = ['all', 'neuron'] as const
+
+export type ScaleChoice = (typeof SCALES)[number]
+
 /** How a text is shown: a strip for each neuron, or lines coloured by one. */
 export const FORMS = ['strips', 'page'] as const
 
@@ -158,6 +165,7 @@ export const START: ViewState = {
   sort: null,
   order: 'date',
   zoom: DEFAULT_ZOOM,
+  scale: 'all',
   as: 'strips',
   neurons: [],
   feature: null,

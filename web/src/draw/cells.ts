@@ -47,7 +47,7 @@ export function drawCellBlock(pen: Pen, block: CellBlock): void {
   if (pitch === height) pen.drawImage(canvas, 0, 0, columns, rows, x, y, columns * cell, rows * height)
   else for (let r = 0; r < rows; r++) pen.drawImage(canvas, 0, r, columns, 1, x, y + r * pitch, columns * cell, height)
   if (gap === null) return
+  // A gap has the colour of the ground, so that one line can pass through all rows.
   pen.fillStyle = gap
-  for (let r = 0; r < rows; r++)
-    for (let c = 0; c <= columns; c++) pen.fillRect(x + c * cell - 1, y + r * pitch, 1, height)
+  for (let c = 0; c <= columns; c++) pen.fillRect(x + c * cell - 1, y, 1, (rows - 1) * pitch + height)
 }

@@ -1,13 +1,33 @@
-// Text cut to a width.
+// The width of a text, and a text cut to a width; both cached, because every frame asks for the same ones.
+
+const MAX_TEXTS = 4000
+
+type Pen = CanvasRenderingContext2D
+
+const widths = new Map<string, Map<string, number>>()
+
+/** Return the width of a text in a font. */
+export function textWidth(pen: Pen, font: string, text: string): number {
+  let ofFont = widths.get(font)
+  if (!ofFont) widths.set(font, (ofFont = new Map()))
+  let width = ofFont.get(text)
+  if (width === undefined) {
+    if (ofFont.size > MAX_TEXTS) ofFont.clear()
+    pen.font = font
+    width = pen.measureText(text).width
+    ofFont.set(text, width)
+  }
+  return width
+}
 
 const fittedTexts = new Map<string, string>()
 
 /** Return as much of a text as fits into a width, with an ellipsis. */
-export function fitText(pen: CanvasRenderingContext2D, text: string, width: number): string {
+export function fitText(pen: Pen, text: string, width: number): string {
   const key = `${pen.font} ${Math.round(width)} ${text}`
   let fitted = fittedTexts.get(key)
   if (fitted === undefined) {
-    if (fittedTexts.size > 4000) fittedTexts.clear()
+    if (fittedTexts.size > MAX_TEXTS) fittedTexts.clear()
     fitted = text
     if (pen.measureText(text).width > width) {
       let low = 0

@@ -192,7 +192,10 @@ function drawLetters(
     }
     const isAlone = t + 1 >= to || !lines.mark[t + 1]
     const sprites = columns === 2 ? scene.wideSprites : scene.sprites
-    sprites.draw(pen, isAlone ? labels[t]! : printed, ink, g.font, x, y, columns * g.cell, g.band, view.ratio)
+    const label = isAlone ? labels[t]! : printed
+    const width = columns * g.cell
+    const cells = { font: g.font, width, height: g.band, pitch: width, ratio: view.ratio }
+    sprites.line(label, [label], cells).draw(pen, 0, 1, ink, x, y)
   }
 }
 

@@ -1,5 +1,6 @@
 // The column of labels at the left of the strips.
 import { type Scale, tickText } from '../model/scale'
+import { textWidth } from './fit-text'
 import { type Geometry, MONO, SANS } from './geometry'
 import { drawChip, drawRangeMark } from './overlays'
 import type { Scene, Visible, Window } from './scene'
@@ -28,20 +29,22 @@ export function drawRowLabels(pen: CanvasRenderingContext2D, scene: Scene, v: Vi
     const marked =
       row === scene.selected || row === scene.cursor.row || scene.rows[row]!.inRange || scene.rows[row]!.collected
     pen.fillStyle = marked ? theme.accent : joined ? theme.mute : theme.ink
-    pen.font = `${row === scene.selected ? 600 : 400} ${small ? 9 : 12}px ${g.curve ? SANS : MONO}`
-    if (scene.rows[row]!.collected) pen.fillRect(6, Math.round(y) + (small ? 4 : 7), pen.measureText(label).width, 1.5)
+    const font = `${row === scene.selected ? 600 : 400} ${small ? 9 : 12}px ${g.curve ? SANS : MONO}`
+    pen.font = font
+    if (scene.rows[row]!.collected) pen.fillRect(6, Math.round(y) + (small ? 4 : 7), textWidth(pen, font, label), 1.5)
     if (scene.rows[row]!.heading) {
       pen.fillText(label, 6, y)
       continue
     }
     pen.fillText(label, 6, y, g.chip ? g.chip.x - 8 : g.label - 14)
-    const labelEnd = 6 + pen.measureText(label).width
+    const labelEnd = 6 + textWidth(pen, font, label)
+    const noteFont = `${small ? 8.5 : 11}px ${SANS}`
     pen.fillStyle = theme.mute
-    pen.font = `${small ? 8.5 : 11}px ${SANS}`
+    pen.font = noteFont
     if (g.curve) {
       pen.fillText(note, 4, y + 16, g.label - 44)
       drawScaleEnds(pen, scene.rows[row]!.scale, g, v.y(row))
-    } else if (labelEnd + MIN_GAP + pen.measureText(note).width <= g.label - 10) {
+    } else if (labelEnd + MIN_GAP + textWidth(pen, noteFont, note) <= g.label - 10) {
       pen.textAlign = 'right'
       pen.fillText(note, g.label - 10, y)
     }

@@ -116,8 +116,7 @@ type PictureScene = Pick<Scene, 'labels' | 'start' | 'reverse' | 'estimates' | '
 /** Return what the strips show besides held signals; null if nothing is held. */
 export function originalOf(
   { run, original }: Picture,
-  name: string | null,
-  lower: Below,
+  { against: name, below: lower }: { against: string | null; below: Below },
   differences: Scale,
 ): Original | null {
   return original && { name, header: headerOf(run, original), predicted: original, lower, differences }

@@ -1,9 +1,10 @@
-// Characters are drawn once and then copied, because a frame has thousands of them.
+// Lines of characters are drawn once and then copied in pieces of one ink, because a frame has thousands of characters.
 import { glyph } from '../model/characters'
 import { isVector } from './cells'
 import { MONO } from './geometry'
 
-const MAX_SPRITES = 5000
+/** Characters in all cached lines; a window has fewer. */
+const MAX_COLUMNS = 2048
 
 export function drawGlyph(
   pen: CanvasRenderingContext2D,
@@ -38,51 +39,92 @@ export function drawGlyph(
   pen.globalAlpha = 1
 }
 
-export class Sprites {
-  /** Ink -> label -> its sprite. */
-  readonly #sprites = new Map<string, Map<string, HTMLCanvasElement>>()
-  #count = 0
-  #sizes: readonly number[] = []
+/** The cells of a line, in CSS pixels: the font, width and height of a cell, and the distance from cell to cell. */
+export interface LineCells {
+  font: number
+  width: number
+  height: number
+  pitch: number
+  /** Device pixels for each CSS pixel. */
+  ratio: number
+}
 
-  /** Draw a character centred in a cell of `width` x `height`. */
-  draw(
-    pen: CanvasRenderingContext2D,
-    label: string,
-    ink: string,
-    size: number,
-    x: number,
-    y: number,
-    width: number,
-    height: number,
-    ratio: number,
-  ): void {
-    if (isVector(pen)) drawGlyph(pen, label, x + width / 2, y + height / 2, size, width, ink)
-    else pen.drawImage(this.get(label, ink, size, width, height, ratio), x, y, width, height)
+/** Characters side by side, each centred in its cell and cut at the edges of the cell. */
+class Line {
+  /** Ink -> the whole line in this ink. */
+  readonly #sprites = new Map<string, HTMLCanvasElement>()
+
+  constructor(
+    readonly labels: readonly string[],
+    readonly cells: LineCells,
+  ) {}
+
+  /** Draw the characters from `first` to before `end` in one ink; `x` is the left edge of the first one of the line. */
+  draw(pen: CanvasRenderingContext2D, first: number, end: number, ink: string, x: number, y: number): void {
+    const { font, width, height, pitch, ratio } = this.cells
+    if (isVector(pen)) {
+      for (let k = first; k < end; k++)
+        drawGlyph(pen, this.labels[k]!, x + k * pitch + width / 2, y + height / 2, font, width, ink)
+      return
+    }
+    let sprite = this.#sprites.get(ink)
+    if (!sprite) this.#sprites.set(ink, (sprite = this.#make(ink)))
+    const across = (end - 1 - first) * pitch + width
+    const [left, top] = [first * pitch, height * ratio]
+    pen.drawImage(sprite, left * ratio, 0, across * ratio, top, x + left, y, across, height)
   }
 
-  /** Return a character centred in a cell of `width` x `height`, to be copied with drawImage. */
-  get(label: string, ink: string, size: number, width: number, height: number, ratio: number): HTMLCanvasElement {
-    const [s, w, h, r] = this.#sizes
-    if (s !== size || w !== width || h !== height || r !== ratio || this.#count > MAX_SPRITES) {
-      this.#sprites.clear()
-      this.#count = 0
-      this.#sizes = [size, width, height, ratio]
-    }
-    let ofInk = this.#sprites.get(ink)
-    if (!ofInk) this.#sprites.set(ink, (ofInk = new Map()))
-    let sprite = ofInk.get(label)
-    if (!sprite) {
-      sprite = document.createElement('canvas')
-      sprite.width = Math.ceil(width * ratio)
-      sprite.height = Math.ceil(height * ratio)
-      const pen = sprite.getContext('2d')
-      if (pen) {
-        pen.scale(ratio, ratio)
-        drawGlyph(pen, label, width / 2, height / 2, size, width, ink)
-      }
-      ofInk.set(label, sprite)
-      this.#count++
-    }
+  #make(ink: string): HTMLCanvasElement {
+    const { labels, cells } = this
+    const { font, width, height, pitch, ratio } = cells
+    const sprite = document.createElement('canvas')
+    sprite.width = Math.ceil(((labels.length - 1) * pitch + width) * ratio)
+    sprite.height = Math.ceil(height * ratio)
+    const pen = sprite.getContext('2d')
+    pen?.scale(ratio, ratio)
+    labels.forEach((label, k) => {
+      if (!pen) return
+      pen.save()
+      pen.beginPath()
+      pen.rect(k * pitch, 0, width, height)
+      pen.clip()
+      drawGlyph(pen, label, k * pitch + width / 2, height / 2, font, width, ink)
+      pen.restore()
+    })
     return sprite
+  }
+}
+
+export class Sprites {
+  /** The oldest line comes first. */
+  readonly #lines = new Map<string, Line>()
+  #columns = 0
+  #cells: LineCells | null = null
+
+  /** Return a line of characters, to be drawn in pieces; `key` names its labels. */
+  line(key: string, labels: readonly string[], cells: LineCells): Line {
+    const { font, width, height, pitch, ratio } = this.#cells ?? {}
+    if (
+      font !== cells.font ||
+      width !== cells.width ||
+      height !== cells.height ||
+      pitch !== cells.pitch ||
+      ratio !== cells.ratio
+    ) {
+      this.#lines.clear()
+      this.#columns = 0
+      this.#cells = cells
+    }
+    let line = this.#lines.get(key)
+    if (!line) {
+      this.#lines.set(key, (line = new Line(labels, cells)))
+      this.#columns += labels.length
+      for (const [oldest, { labels }] of this.#lines) {
+        if (this.#columns <= MAX_COLUMNS || oldest === key) break
+        this.#lines.delete(oldest)
+        this.#columns -= labels.length
+      }
+    }
+    return line
   }
 }

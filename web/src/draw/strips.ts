@@ -7,13 +7,13 @@ import type { Band } from './geometry'
 import { drawBranches, drawGhostBars, drawGhostCells } from './ghost'
 import { drawHeaderLabels } from './header-labels'
 import { drawGroups, drawHeld, drawRangeBand, drawRangeEdges, drawTrack } from './overlays'
-import { NONE } from './palette'
 import { hatchPattern, noDataPattern } from './patterns'
 import { pixelMeans } from './pixel-means'
 import { drawMeanSurprise, drawPredictionBars } from './prediction-bars'
 import { drawRowLabels } from './row-labels'
 import { drawRuler } from './ruler'
 import { placeWindow, type Row, type Scene, type Visible, visibleCells, type Window } from './scene'
+import type { Sprites } from './sprites'
 
 /** One of the parts that strips consist of: where it lies, its values and their scale. */
 interface Part {
@@ -108,17 +108,35 @@ function drawMarks(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, part
   }
 }
 
+/** Characters that are drawn together for all rows. The rest of a text is drawn one by one, because it changes while it is typed. */
+const LINE_COLUMNS = 32
+
 function drawCharacters(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, ratio: number): void {
   const { geometry: g, palette, sprites } = scene
   const { height } = g.bands.values
-  const font = Math.min(g.font, height - 1)
-  for (let row = v.firstRow; row < v.endRow; row++) {
-    const { values, scale, labels = scene.labels } = scene.rows[row]!
-    for (let t = v.firstStep; t < v.endStep; t++) {
-      const level = palette.level(scale, values[t]!)
-      if (level === NONE) continue
-      const ink = palette.letters[level]!
-      sprites.draw(pen, labels[t] ?? '', ink, font, v.x(t), v.y(row), g.cell - 1, height, ratio)
+  const cells = { font: Math.min(g.font, height - 1), width: g.cell - 1, height, pitch: g.cell, ratio }
+  const lineOf = (labels: readonly string[], from: number): ReturnType<Sprites['line']> => {
+    const part = labels.slice(from, from + columns)
+    return sprites.line(JSON.stringify(part), part, cells)
+  }
+  let columns = LINE_COLUMNS
+  for (let from = v.firstStep - (v.firstStep % LINE_COLUMNS); from < v.endStep; from += columns) {
+    if (from + LINE_COLUMNS > scene.labels.length) columns = 1
+    const [first, end] = [Math.max(from, v.firstStep), Math.min(from + columns, v.endStep)]
+    const shared = lineOf(scene.labels, from)
+    for (let row = v.firstRow; row < v.endRow; row++) {
+      const { values, scale, labels } = scene.rows[row]!
+      const line = labels ? lineOf(labels, from) : shared
+      const inkAt = (t: number): string => (t < end ? palette.letters[palette.level(scale, values[t] ?? NaN)]! : '')
+      // The ink of missing values is empty.
+      for (let t = first, ink = inkAt(t); t < end;) {
+        const begin = t
+        let next = ink
+        while (t < end && next === ink) next = inkAt(++t)
+        const last = Math.min(t, from + line.labels.length)
+        if (ink && begin < last) line.draw(pen, begin - from, last - from, ink, v.x(from), v.y(row))
+        ink = next
+      }
     }
   }
 }

@@ -1,8 +1,5 @@
 // Neurons that do the same, beside each other: hierarchical clustering of their values over a text.
 
-/** Larger layers are not clustered: the distances of all pairs would take too much memory and time. */
-export const MAX_CLUSTERED_NEURONS = 2048
-
 /** The products of the correlations of all pairs. Longer texts use every k-th step. */
 const MAX_PRODUCTS = 1 << 26
 

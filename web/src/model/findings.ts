@@ -143,9 +143,14 @@ export function visiblePart({ picture, place }: Finding, cells: number): { label
   return { labels: part(picture.labels), values: part(picture.strips[0]?.values ?? []) }
 }
 
-/** Return the view that shows a finding. */
-export function viewOf({ run, finding }: FindingOfRun): ViewState {
-  return { ...START, ...finding.place, run: run.name }
+/**
+ * Return the view that shows a finding. A signal without bounds has scales of each neuron: on one for all, a single large
+ * neuron makes the one of the finding pale.
+ */
+export function viewOf({ run, finding: { place, picture } }: FindingOfRun): ViewState {
+  const isUnbounded = picture !== null && (picture.low === null || picture.high === null)
+  const scale = isUnbounded && place.neuron !== null ? 'neuron' : START.scale
+  return { ...START, scale, ...place, run: run.name }
 }
 
 /** Return a strip in words, for a reader who hears it: the name of its neuron, and each character with its value. */

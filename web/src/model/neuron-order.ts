@@ -1,6 +1,6 @@
 // The order in which neurons are listed. Reads the values [N, T] of one signal; NaN counts as missing.
 import type { Sort } from '../data/view'
-import { clusters, MAX_CLUSTERED_NEURONS } from './clustering'
+import type { clusters as findClusters } from './clustering'
 
 export function variances(values: Float32Array, steps: number): Float64Array {
   const neurons = steps ? values.length / steps : 0
@@ -73,6 +73,8 @@ export interface NeuronOrder {
 
 /** Layers with more neurons are listed by activity until there are labels. */
 export const MAX_NUMBERED_NEURONS = 32
+/** Larger layers are not clustered: the distances of all pairs would take too much memory and time. */
+export const MAX_CLUSTERED_NEURONS = 2048
 
 /**
  * Return the order in which the neurons of a layer are listed.
@@ -117,17 +119,23 @@ export function listed(order: NeuronOrder, isListed: (neuron: number) => boolean
   return { ...order, neurons, gaps: [...new Set(groups)].filter((gap) => gap > 0 && gap < neurons.length) }
 }
 
+/**
+ * Return the neurons in an order.
+ *
+ * @param clusters groups neurons that are alike; null until its script is loaded: they are listed by number
+ */
 export function sortNeurons(
   sort: Sort,
   values: Float32Array,
   steps: number,
   chosen: number,
   scores = NO_SCORES,
+  clusters: typeof findClusters | null = null,
 ): NeuronOrder {
   const count = steps ? values.length / steps : 0
   const neurons = Array.from({ length: count }, (_, n) => n)
-  if (sort === 'number') return { neurons, keys: null, gaps: [] }
-  if (sort === 'alike') {
+  if (sort === 'number' || (sort === 'alike' && !clusters)) return { neurons, keys: null, gaps: [] }
+  if (sort === 'alike' && clusters) {
     const { order, gaps } = clusters(values, steps)
     return { neurons: order, keys: null, gaps }
   }

@@ -21,12 +21,13 @@ export function roundLimit(values: ArrayLike<number>, covered = COVERED_SHARE): 
     const size = Math.abs(values[k]!)
     if (Number.isFinite(size)) sizes.push(size)
   }
-  if (sizes.length === 0) return 1
   sizes.sort((a, b) => a - b)
-  const limit = sizes[Math.min(sizes.length - 1, Math.ceil(covered * sizes.length) - 1)]!
-  if (limit <= 0) return 1
-  return 2 ** Math.min(120, Math.max(-40, Math.ceil(Math.log2(limit))))
+  return powerAbove(sizes[Math.min(sizes.length - 1, Math.ceil(covered * sizes.length) - 1)] ?? 0)
 }
+
+/** Return the smallest power of two that is not below a size; 1 for the size 0. */
+const powerAbove = (size: number): number =>
+  size > 0 ? 2 ** Math.min(120, Math.max(-40, Math.ceil(Math.log2(size)))) : 1
 
 export function chooseScale(range: readonly [number | null, number | null], values: ArrayLike<number>): Scale {
   const [low, high] = range
@@ -40,12 +41,36 @@ export function chooseScale(range: readonly [number | null, number | null], valu
   return { kind: 'two', low: -limit, high: limit, open: true }
 }
 
+/** Return the scale of one neuron: the smallest one that covers all its values, within the bounds of the signal. */
+export function ownScale(range: readonly [number | null, number | null], ...rows: ArrayLike<number>[]): Scale {
+  const whole = chooseScale(range, [])
+  let largest = 0
+  for (const values of rows)
+    for (let k = 0; k < values.length; k++) {
+      const size = Math.abs(values[k]!)
+      if (size > largest && size < Infinity) largest = size
+    }
+  const limit = powerAbove(largest)
+  const [low, high] = whole.kind === 'one' ? [whole.low, whole.low + limit] : [-limit, limit]
+  return !whole.open && high >= whole.high ? whole : { ...whole, low, high, open: true }
+}
+
+/** Return the ends of a scale in a few characters: ±4, 0–1. */
+export const scaleEnds = ({ kind, low, high }: Scale): string =>
+  kind === 'two' ? `±${tickText(high)}` : `${tickText(low)}–${tickText(high)}`
+
 /** Return the scale that covers two scales of the same signal. */
 export const joinedScale = (a: Scale, b: Scale): Scale => ({
   ...a,
   low: Math.min(a.low, b.low),
   high: Math.max(a.high, b.high),
 })
+
+/** Return the scale that all rows have; null if they have different ones. */
+export function commonScale(rows: readonly { scale: Scale }[]): Scale | null {
+  const [first = null, ...rest] = rows.map(({ scale }) => scale)
+  return rest.every(({ low, high }) => low === first!.low && high === first!.high) ? first : null
+}
 
 /** Return the position of a value on its scale: -1..1 (two) or 0..1 (one), beyond that if it is clipped. */
 export function position(scale: Scale, value: number): number {

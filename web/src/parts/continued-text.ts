@@ -25,7 +25,7 @@ export function continuedText(explorer: Explorer, { layer }: Picture): Continued
     ghost,
     ghostScene: ghost && ghostSceneOf(ghost),
     branches,
-    branchScenes: branches.map((row) => branchSceneOf(row, signal, neuron, explorer.scale)),
+    branchScenes: branches.map((row) => branchSceneOf(row, signal, neuron, explorer.scales.of(neuron))),
   }
 }
 

@@ -13,6 +13,7 @@ import {
   PANEL_TABS,
   type Range,
   RUN_ORDERS,
+  SCALES,
   SORTS,
   START,
   type ViewState,
@@ -55,6 +56,7 @@ export function toAddress(state: ViewState): string {
   if (state.sort !== null) query.set('sort', state.sort)
   if (state.order !== START.order) query.set('order', state.order)
   if (state.zoom !== START.zoom) query.set('zoom', state.zoom === FIT_ZOOM ? FIT : String(state.zoom))
+  if (state.scale !== START.scale) query.set('scale', state.scale)
   if (state.as !== START.as) query.set('as', state.as)
   // An address that has only the axes of the space means that tab.
   if (state.panel !== START.panel || state.space) query.set('panel', state.panel)
@@ -133,6 +135,7 @@ const FIELD_NAMES: ReadonlySet<string> = new Set<
   'sort',
   'order',
   'zoom',
+  'scale',
   'as',
   'neurons',
   'panel',
@@ -218,6 +221,7 @@ export function fromAddress(search: string, fragment = '', report: (sentence: st
         expected: text('LINK_EXPECTED_ZOOM', { last: ZOOMS - 1 }),
         shown: 'LINK_SHOWN_ZOOM',
       }) ?? START.zoom,
+    scale: read('scale', choice(SCALES, SCALES.join(', '), 'LINK_SHOWN_SCALE')) ?? START.scale,
     as: read('as', choice(FORMS, FORMS.join(', '), 'LINK_SHOWN_STRIPS')) ?? START.as,
     neurons:
       read('neurons', {

@@ -17,6 +17,7 @@ export function carriedChange(
     layer: state.layer,
     signal: state.signal,
     zoom: state.zoom,
+    scale: state.scale,
     as: state.as,
     panel: state.panel,
     sort: state.sort,

@@ -1,5 +1,5 @@
 // The commands of the palette: pages, runs, signals, layers, neurons, features, orders and settings.
-import { PANEL_TABS, type PanelTab, type Sort, SORTS, START, type View } from '../data/view'
+import { PANEL_TABS, type PanelTab, SCALES, type Sort, SORTS, START, type View } from '../data/view'
 import { catalogue, LANGUAGES, NAMES } from '../messages/catalogue.svelte'
 import { type Code, text } from '../messages/text'
 import type { Command } from '../model/command-search'
@@ -114,9 +114,16 @@ function viewCommands(explorer: Explorer): Command[] {
     group: text('COMMANDS_PANEL'),
     run: () => explorer.go({ panel, ...(explorer.state.view === 'neuron' ? {} : { view: 'network' as const }) }),
   }))
+  const scales = SCALES.map((scale) => ({
+    title: text(scale === 'all' ? 'NETWORK_SCALE' : 'SCALE_NEURON'),
+    words: text('COMMANDS_WORDS_SCALE'),
+    group: text('SCALE_NAME'),
+    run: () => explorer.go({ scale, ...(explorer.state.view === 'learning' ? {} : { view: 'network' as const }) }),
+  }))
   return [
     ...signals,
     ...panels,
+    ...scales,
     ...(layers.length > 1 ? layers : []),
     ...neuronCommands(explorer, layer.neurons),
     ...features,

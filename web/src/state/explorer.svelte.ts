@@ -12,8 +12,8 @@ import { keptBranches } from '../model/continuation'
 import type { PageLines } from '../model/page-lines'
 import { initialStep } from '../model/picture'
 import { isInOneSequence, rangeNeurons, type RangeNeurons } from '../model/range-neurons'
-import { chooseScale, joinedScale, type Scale } from '../model/scale'
 import { carriedChange } from './carried-view'
+import { Clustering } from './clustering.svelte'
 import { Consequences } from './consequences.svelte'
 import { Diagram } from './diagram.svelte'
 import { Findings } from './findings.svelte'
@@ -23,6 +23,7 @@ import { HoldSets } from './hold-sets.svelte'
 import { Holding } from './holding'
 import { type Hover, Navigation } from './navigation.svelte'
 import { Queue } from './requests'
+import { Scales } from './scales.svelte'
 import { Studies } from './studies.svelte'
 import { TextPage } from './text-page.svelte'
 import { Tour } from './tour.svelte'
@@ -40,10 +41,12 @@ export class Explorer {
   readonly writing: Writing
   readonly findings: Findings
   readonly weights: LayerWeights
+  readonly clustering = new Clustering()
   readonly thumbnails = new Queue(THUMBNAILS_AT_A_TIME)
   readonly tour: Tour = new Tour(this)
   readonly diagram: Diagram = new Diagram(this)
   readonly page: TextPage = new TextPage(this)
+  readonly scales: Scales = new Scales(this)
   readonly holding: Holding
   readonly sets: HoldSets
   readonly consequences: Consequences
@@ -161,13 +164,6 @@ export class Explorer {
   })
   /** How much the holds change the values of the signal on the screen. */
   differences = $derived.by(() => (this.original ? differencesOf(this.values, this.original) : null))
-  scale = $derived.by<Scale>(() => {
-    const range = this.shownSignal?.range ?? [null, null]
-    const scale = chooseScale(range, this.values)
-    // One scale for both, so that a colour means the same with and without the holds.
-    return this.original ? joinedScale(scale, chooseScale(range, this.original)) : scale
-  })
-  differenceScale = $derived.by<Scale>(() => chooseScale([null, null], this.differences ?? []))
   steps = $derived.by(() => this.picture?.trace.steps ?? 0)
   /** The label of each neuron for the signal on the screen: the best one that matches the filter. */
   labels = $derived.by<(Label | null)[]>(() => {
@@ -198,7 +194,7 @@ export class Explorer {
   })
   /** All neurons of the layer in this order. */
   sorted = $derived.by<NeuronOrder>(() =>
-    sortNeurons(this.sort, this.values, this.steps, this.state.neuron ?? 0, this.scores),
+    sortNeurons(this.sort, this.values, this.steps, this.state.neuron ?? 0, this.scores, this.clustering.clusters),
   )
   /** The neurons that are listed: those with a label that matches the filter. */
   order = $derived.by<NeuronOrder>(() => {

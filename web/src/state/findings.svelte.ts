@@ -28,6 +28,11 @@ export class Findings {
     const names = new Set(runs.map((run) => run.name))
     if ([...this.byRun.keys()].some((name) => !names.has(name)))
       this.byRun = new Map([...this.byRun].filter(([name]) => names.has(name)))
+    this.request(runs)
+  }
+
+  /** Load the findings of some of the runs. */
+  request(runs: readonly Summary[]): void {
     const changed = runs.filter(
       (run) =>
         run.findings_stamp !== null && run.state !== 'training' && this.#requested.get(run.name) !== run.findings_stamp,

@@ -18,6 +18,7 @@ export const KEYS: [string, Code][] = [
   ['Escape', 'KEYS_ESCAPE'],
   ['+ −', 'KEYS_PLUS_MINUS'],
   ['0', 'KEYS_FIT'],
+  ['s', 'KEYS_SCALE'],
   ['p', 'KEYS_PAGE_FORM'],
   [', .', 'KEYS_OPERATIONS'],
   ['z', 'KEYS_ZERO'],
@@ -106,6 +107,7 @@ function handleKey(explorer: Explorer, key: string, shift: boolean): boolean {
   else if (key === 'z') explorer.holdAtZero()
   else if (key === 'i' && state.view === 'network' && !explorer.page.open) explorer.card = !explorer.card
   else if (key === 'd' && state.view === 'network' && state.beside) explorer.go({ difference: !state.difference })
+  else if (key === 's' && (state.view === 'network' || explorer.page.open)) explorer.scales.toggle()
   else if (key === 'p') explorer.page.showAs(explorer.page.open ? 'strips' : 'page')
   else if ((key === ',' || key === '.') && explorer.diagram.open) explorer.diagram.step(key === ',' ? -1 : 1)
   else if ((key === ',' || key === '.') && explorer.page.open) explorer.page.turn(key === ',' ? -1 : 1)
@@ -128,6 +130,7 @@ function handleFilmKey(explorer: Explorer, key: string): boolean {
   else if (key === '+' || key === '=') explorer.zoom(1)
   else if (key === '-') explorer.zoom(-1)
   else if (key === '0') explorer.fit()
+  else if (key === 's') explorer.scales.toggle()
   else return moveCursorOrOpen(explorer, key)
   return true
 }

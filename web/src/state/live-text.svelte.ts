@@ -14,6 +14,8 @@ export interface LivePicture {
   rows: Float32Array[]
   /** The symbol that the network expects next, and its probability; null if it predicts no symbols. */
   next: { symbol: string; probability: number } | null
+  /** The characters of the text that the network has never seen. */
+  unknown: string[]
 }
 
 export class LiveText {
@@ -61,7 +63,7 @@ export class LiveText {
       checkpoint: null,
     })
     const rows = neurons.map((_, k) => trace.row(`${layer}.${signal}`, k) ?? new Float32Array())
-    return { text, labels: trace.labels, rows, next: this.#next(trace) }
+    return { text, labels: trace.labels, rows, next: this.#next(trace), unknown: trace.unknown }
   }
 
   /** Return a trace of the engine in the page, or of the server if the engine does not compute this run. */

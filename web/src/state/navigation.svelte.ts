@@ -10,6 +10,7 @@ const HISTORY_FIELDS = [
   'layer',
   'signal',
   'sort',
+  'scale',
   'order',
   'feature',
   'checkpoint',

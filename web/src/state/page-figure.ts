@@ -4,6 +4,7 @@ import type { Scope } from '../draw/strips-part'
 import { text } from '../messages/text'
 import { stepsOfLine } from '../model/page-lines'
 import type { Picture } from '../model/picture'
+import { commonScale } from '../model/scale'
 import { stepColumn, stepColumns } from '../model/share-columns'
 import type { SharedFigure } from './figures.svelte'
 
@@ -41,7 +42,7 @@ export function pageFigure(
     id: 'page',
     name: text('PAGE_PICTURE', { neurons: panes.map(({ neuron }) => neuron).join(', ') }),
     scopes: ['sight', 'all'],
-    scale: panes[0]?.scale ?? null,
+    scale: commonScale(panes),
     part: (scope) => {
       const { width, height, top } = windowOf(scope)
       if (!lines.steps || height <= 0) return null

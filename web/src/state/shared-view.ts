@@ -22,7 +22,10 @@ export function sharedView(explorer: Explorer): SharedView | null {
     step: onNetwork ? (picture?.trace.step ?? run.step) : (state.checkpoint ?? run.step),
     text: state.view === 'learning' || state.view === 'health' ? '' : (picture?.text ?? explorer.text),
     holds: onNetwork ? (picture?.holds ?? []) : [],
-    also: state.view === 'network' ? [...compared(explorer), ...held(explorer), ...continued(explorer)] : [],
+    also:
+      state.view === 'network'
+        ? [...compared(explorer), ...held(explorer), ...scaled(explorer), ...continued(explorer)]
+        : [],
   }
 }
 
@@ -51,6 +54,10 @@ function held({ state, picture }: Explorer): Also[] {
   const caption = text('SHARE_CAPTION_AGAINST', { name: state.against })
   return [{ name: `vs_${safePart(state.against)}`, caption }]
 }
+
+/** Return that each neuron has a colour scale of its own, if so. */
+const scaled = ({ scales }: Explorer): Also[] =>
+  scales.areOwn ? [{ name: 'own-scales', caption: text('SHARE_CAPTION_SCALE') }] : []
 
 function continued({ state, writing }: Explorer): Also[] {
   const { ghost, branches, settings } = writing

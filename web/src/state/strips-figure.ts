@@ -3,6 +3,7 @@ import type { Range } from '../data/view'
 import type { Scene, Window } from '../draw/scene'
 import { type Scope, stripsPart } from '../draw/strips-part'
 import type { Picture } from '../model/picture'
+import { commonScale } from '../model/scale'
 import { stepColumn, stepColumns } from '../model/share-columns'
 import type { SharedFigure } from './figures.svelte'
 
@@ -41,8 +42,8 @@ export function stripsFigure(
       ])
       return [...stepColumns(picture.run, picture.trace, steps), ...values]
     },
-    // Strips of several signals have a printed scale beside each curve.
-    scale: isOneSignal ? (rows[0]?.scale ?? null) : null,
+    // Strips of several signals have a printed scale beside each curve, and neurons with scales of their own beside each.
+    scale: isOneSignal ? commonScale(rows) : null,
     // The rows of a film are no part of one trace.
     shown: !rows.some(({ column }) => column)
       ? null

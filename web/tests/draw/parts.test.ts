@@ -8,7 +8,7 @@ import { drawRowLabels } from '../../src/draw/row-labels'
 import { Sprites } from '../../src/draw/sprites'
 import { drawStrips } from '../../src/draw/strips'
 import { FIT_ZOOM } from '../../src/data/view'
-import { type FakeCanvas, recordingPen, useFakeDocument } from '../fake-canvas'
+import { copiedTexts, type FakeCanvas, recordingPen, useFakeDocument } from '../fake-canvas'
 import { GATE, makeScene, SIGNED, visibleOf, WINDOW } from '../scenes'
 
 beforeAll(useFakeDocument)
@@ -31,12 +31,43 @@ it('the patterns of clipped and of missing values differ', () => {
   expect(dotted).toEqual([[1, 1]])
 })
 
-it('characters are drawn once, in the middle of their cell', () => {
-  const sprites = new Sprites()
-  const sprite = sprites.get('a', '#123456', 12, 20, 24, 1) as unknown as FakeCanvas
-  expect(sprite.pen.texts).toMatchObject([{ text: 'a', style: '#123456', x: 10, y: 12.5, align: 'center' }])
-  expect(sprites.get('a', '#123456', 12, 20, 24, 1)).toBe(sprite)
-  expect(sprites.get('a', '#654321', 12, 20, 24, 1)).not.toBe(sprite)
+describe('a line of characters', () => {
+  const cells = { font: 12, width: 20, height: 24, pitch: 21, ratio: 1 }
+
+  it('is drawn once for each ink, each character in the middle of its cell', () => {
+    const sprites = new Sprites()
+    const pen = recordingPen()
+    const draw = (ink: string): FakeCanvas => {
+      sprites.line('ab', ['a', 'b'], { ...cells }).draw(pen, 0, 2, ink, 5, 7)
+      return pen.images.at(-1)!.source
+    }
+    const sprite = draw('#123456')
+    expect(sprite.pen.texts).toMatchObject([
+      { text: 'a', style: '#123456', x: 10, y: 12.5, align: 'center' },
+      { text: 'b', style: '#123456', x: 31, y: 12.5, align: 'center' },
+    ])
+    expect(pen.images).toMatchObject([{ x: 5, y: 7, width: 41, height: 24, left: 0 }])
+    expect(draw('#123456')).toBe(sprite)
+    expect(draw('#654321')).not.toBe(sprite)
+  })
+
+  it('is copied in part', () => {
+    const pen = recordingPen()
+    new Sprites().line('abc', ['a', 'b', 'c'], cells).draw(pen, 1, 2, '#123456', 5, 7)
+    expect(pen.images).toMatchObject([{ left: 21, x: 26, width: 20 }])
+    expect(copiedTexts(pen)).toEqual([{ text: 'b', style: '#123456', x: 36, y: 19.5 }])
+  })
+
+  it('is forgotten when cells have another size, or after 2,048 characters', () => {
+    const sprites = new Sprites()
+    const line = sprites.line('a', ['a'], cells)
+    for (let k = 0; k < 2047; k++) sprites.line(`${k}`, [`${k}`], cells)
+    expect(sprites.line('a', ['a'], cells)).toBe(line)
+    sprites.line('more', ['m'], cells)
+    const renewed = sprites.line('a', ['a'], cells)
+    expect(renewed).not.toBe(line)
+    expect(sprites.line('a', ['a'], { ...cells, ratio: 2 })).not.toBe(renewed)
+  })
 })
 
 describe('labels of rows', () => {

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { LIGHT } from '../../src/draw/palette'
 import { drawStrips } from '../../src/draw/strips'
-import { recordingPen, useFakeDocument } from '../fake-canvas'
+import { copiedTexts, recordingPen, useFakeDocument } from '../fake-canvas'
 import { GATE, makeScene, SIGNED, visibleOf, WINDOW } from '../scenes'
 
 beforeAll(useFakeDocument)
@@ -55,15 +55,76 @@ describe('cells', () => {
   })
 })
 
+describe('gaps between cells', () => {
+  it('are the paper, in all rows', () => {
+    const scene = makeScene({ labels: LABELS, rows: [{}, {}, {}] })
+    const pen = recordingPen()
+    drawStrips(pen, scene, WINDOW)
+    const v = visibleOf(scene)
+    const { geometry: g, palette } = scene
+    const gaps = pen.rectangles.filter((box) => box.style === palette.theme.paper && box.width === 1)
+    const bottom = v.y(2) + g.strip
+    expect(gaps.map((box) => [box.x, box.y, box.y + box.height])).toEqual(
+      [0, 1, 2, 3, 4].map((step) => [v.x(step) - 1, v.y(0), bottom]),
+    )
+  })
+})
+
 describe('characters on the strips', () => {
   it('stand in the cell of their own step', () => {
     const scene = makeScene({ labels: LABELS, rows: [{}] })
     const pen = recordingPen()
     drawStrips(pen, scene, WINDOW)
     const v = visibleOf(scene)
-    const sprites = pen.images.filter((image) => !image.pixels.length)
-    const shown = sprites.map((image) => [image.x, image.source.pen.texts.map((one) => one.text).join('')])
-    expect(shown).toEqual(LABELS.map((label, step) => [v.x(step), label]))
+    const middle = (scene.geometry.cell - 1) / 2
+    expect(copiedTexts(pen).map(({ text, x }) => [text, x])).toEqual(
+      LABELS.map((label, step) => [label, v.x(step) + middle]),
+    )
+  })
+
+  it('have the ink of their cell, in every row and column of a scrolled window', () => {
+    const labels = Array.from({ length: 150 }, (_, k) => 'abcde'[k % 5]!)
+    const own = labels.map((label) => label.toUpperCase())
+    const values = labels.map((_, k) => (k % 7 === 3 ? NaN : Math.sin(k * k)))
+    const scene = makeScene({
+      labels,
+      rows: [{ values: Float32Array.from(values) }, { values: Float32Array.from(values).reverse(), labels: own }],
+    })
+    const { geometry: g, palette } = scene
+    const window = { ...WINDOW, left: 37 * g.cell + 5 }
+    const pen = recordingPen()
+    drawStrips(pen, scene, window)
+    const v = visibleOf(scene, window)
+    const expected = scene.rows.flatMap((row, r) =>
+      labels.flatMap((_, t) => {
+        const level = palette.level(SIGNED, row.values[t]!)
+        if (t < v.firstStep || t >= v.endStep || Number.isNaN(row.values[t]!)) return []
+        const text = (row.labels ?? labels)[t]!
+        const place = [v.x(t) + (g.cell - 1) / 2, v.y(r) + g.strip / 2 + 0.5]
+        return [[text, palette.letters[level]!, ...place].join(' ')]
+      }),
+    )
+    const shown = copiedTexts(pen).map(({ text, style, x, y }) => [text, style, x, y].join(' '))
+    expect(shown.sort()).toEqual(expected.sort())
+    expect(new Set(copiedTexts(pen).map(({ style }) => style)).size).toBeGreaterThan(1)
+  })
+
+  it('of one ink are copied together', () => {
+    const labels = Array.from({ length: 70 }, (_, k) => 'xyz'[k % 3]!)
+    const scene = makeScene({ labels, rows: [{}, {}, {}] })
+    const pen = recordingPen()
+    const window = { ...WINDOW, width: 5000 }
+    drawStrips(pen, scene, window)
+    const copies = pen.images.filter((image) => !image.pixels.length)
+    expect(copies.length).toBe(3 * (2 + 6)) // 32 at a time, the last ones one by one
+    // A letter more takes one picture more.
+    const sources = new Set(copies.map((image) => image.source))
+    const longer = [...labels, 'q']
+    const rows = scene.rows.map((row) => ({ ...row, values: new Float32Array(longer.length) }))
+    const next = recordingPen()
+    drawStrips(next, { ...scene, labels: longer, ruler: longer, rows }, window)
+    const later = next.images.filter((image) => !image.pixels.length && !sources.has(image.source))
+    expect(later.map((image) => image.source.pen.texts.map(({ text }) => text))).toEqual([['q'], ['q'], ['q']])
   })
 })
 

@@ -24,6 +24,7 @@ describe('the view on the way to another run', () => {
       zoom: START.zoom,
       as: 'strips',
       panel: 'equations',
+      scale: 'all',
       sort: null,
       write: null,
       temperature: null,

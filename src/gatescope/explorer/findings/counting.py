@@ -23,6 +23,7 @@ MIN_R2 = 0.9  # of a neuron that counts, with the count
 NEARLY_R2 = 0.02  # of two neurons that count equally well, the one that goes up is shown
 MIN_COUNT = 3  # that the strings must reach
 SHOWN_COUNT = 7  # of the string that is shown, if there is one
+MAX_IDLE_R2 = 0.5  # of a neuron that is shown because it does not count
 MIN_ACTIVITY = 0.1  # of the neuron that does not count: its range, as a share of the largest one
 
 
@@ -128,7 +129,8 @@ def _finding(reader: RunReader, counter: Counter) -> Finding:
     string = min(strings_of(reader.task), key=lambda string: abs(string.count(counter.up) - SHOWN_COUNT))
     text = string.removesuffix(END)
     step = max(0, text.rfind(counter.up))
-    neurons = [counter.neuron, counter.idle] if counter.idle != counter.neuron else [counter.neuron]
+    # Beside the neuron that counts, one that does not, if the layer has such a neuron.
+    neurons = [counter.neuron, counter.idle] if counter.idle_r2 < MAX_IDLE_R2 else [counter.neuron]
     values = {
         "neuron": counter.neuron,
         "cell": reader.cell_title(counter.layer),

@@ -8,9 +8,9 @@ the chunks of a stored trace, and only the requested values are held in memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,10 @@ from gatescope.trace import UNRECORDED_STEP, Trace
 from gatescope.vocabulary import Vocabulary
 
 PIECE_VALUES = 1 << 22  # values that are read at a time, unless one neuron has more
+TRANSPOSED_ROWS = 128  # rows that are transposed at a time, so that both sides stay in the processor's cache
 
 Array = NDArray[Any]
+Real = TypeVar("Real", bound=np.floating[Any])
 
 
 def signal_of(trace: Trace, layer: str, signal: str) -> Any:
@@ -65,17 +67,54 @@ def blocks(neurons: int, places: int) -> Iterator[slice]:
     return (slice(start, min(start + size, neurons)) for start in range(0, neurons, size))
 
 
-def of_neurons(trace: Trace, layer: str, signal: str, neurons: slice | Sequence[int]) -> NDArray[np.float64]:
+def of_neurons(
+    trace: Trace,
+    layer: str,
+    signal: str,
+    neurons: slice | Sequence[int],
+    allocate: Callable[[tuple[int, int]], NDArray[Real]] = np.empty,
+) -> NDArray[Real]:
     """Read a signal of some neurons at every place, (N, P).
+
+    Args:
+        trace: the trace.
+        layer: the name of the layer.
+        signal: the name of the signal.
+        neurons: the neurons.
+        allocate: returns the array of a shape that the result is written to; double precision by default.
 
     Raises:
         TraceError, StudyError: there is no such layer or signal.
     """
     places, width, pieces = _several_sequences(trace, layer, signal, neurons)
-    values = np.empty((width, places))
+    values = allocate((width, places))
     for part, piece, inside in pieces:
-        values[:, part] = piece[inside].T
+        transpose_into(values[:, part], piece.reshape(-1, width) if inside.all() else piece[inside])
     return values
+
+
+def transpose_into(target: NDArray[np.floating], values: NDArray[np.floating]) -> None:
+    """Write the transpose of a matrix (M, N) into an array (N, M)."""
+    if len(values) >= values.shape[1]:
+        for start in range(0, len(values), TRANSPOSED_ROWS):
+            target[:, start : start + TRANSPOSED_ROWS] = values[start : start + TRANSPOSED_ROWS].T
+    else:
+        for start in range(0, len(target), TRANSPOSED_ROWS):
+            target[start : start + TRANSPOSED_ROWS] = values[:, start : start + TRANSPOSED_ROWS].T
+
+
+class Scratch:
+    """Memory for one array after another, because memory from the system costs more than a copy."""
+
+    def __init__(self) -> None:
+        self._memory = np.empty(0, np.float32)
+
+    def array(self, shape: tuple[int, int]) -> NDArray[np.float32]:
+        """Return an array of any values in the memory of the array before."""
+        size = shape[0] * shape[1]
+        if self._memory.size < size:
+            self._memory = np.empty(size, np.float32)
+        return self._memory[:size].reshape(shape)
 
 
 def at_places(trace: Trace, layer: str, signal: str, neurons: slice | Sequence[int]) -> NDArray[np.float32]:

@@ -5,22 +5,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gatescope.studies.common.arrays import Scratch
 from gatescope.studies.common.label_features import BinaryColumn
 from gatescope.studies.common.lagged_sums import BinarySums, CountSums
-from gatescope.studies.common.place_layout import Layout
+from gatescope.studies.common.place_layout import Layout, Window
 from gatescope.studies.common.position_means import MIN_VARIANCE_SHARE, PositionMeans
-from gatescope.studies.common.scores import Moments, product, transposed
+from gatescope.studies.common.scores import Moments, product
 
 MEASURES = ("AUROC", "R2")
 MIN_GAIN = 0.01  # area by which a pair must exceed both its features, and another lag the lag 0
-MOVED_ROWS = 2048  # rows that are moved at a time, changes no result
 
 Values = tuple[NDArray[np.float32], NDArray[np.float32]]  # of both halves
 Places = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -28,61 +28,45 @@ Places = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """The values of some neurons on both halves, (M, N) each, and their centred ranks."""
+    """The values of some neurons on both halves, (N, M) each, and their centred ranks."""
 
     values: Values
     ranks: Values
 
-    @classmethod
-    def of(cls, values: Values, ranks: Values) -> Block:
-        """Join the values of some neurons, (M, N) each, and their ranks, (N, M) each."""
-        return cls(values, (transposed(ranks[0]), transposed(ranks[1])))
-
     @property
     def count(self) -> int:
         """The number of neurons, N."""
-        return self.ranks[0].shape[1]
+        return len(self.ranks[0])
 
     def take(self, neurons: Sequence[int]) -> Block:
         """Return some of the neurons."""
-        chosen = list(neurons)
-        # np.take keeps the neurons of a place together; indexing with a list would not.
-        values, ranks = (
-            (np.take(fit, chosen, axis=1), np.take(held_out, chosen, axis=1))
-            for fit, held_out in (self.values, self.ranks)
-        )
+        values, ranks = ((fit[neurons], held_out[neurons]) for fit, held_out in (self.values, self.ranks))
         return Block(values, ranks)
 
 
-def moved(parts: Sequence[tuple[Block, Places]], *, permuted: bool, memory: Block | None = None) -> Block:
-    """Return blocks side by side, each with the values of other places of their halves.
+def moved(parts: Sequence[tuple[Block, Places]], *, permuted: bool, scratch: Sequence[Scratch]) -> Block:
+    """Return the neurons of several blocks together, each with the values of other places of their halves.
 
     The ranks are those of the values that were moved, minus their mean.
 
     Args:
         parts: the blocks, and the place from which each place of a half reads, (M,).
         permuted: whether every place is read once, so that the mean of the ranks stays exactly 0.
-        memory: an earlier result that is no longer needed; it is overwritten if it has the same shape.
+        scratch: the memory of the four arrays of the result; an earlier result in it is overwritten.
     """
-    ends = np.cumsum([block.count for block, _ in parts])
-    pairs: list[Values] = []
-    for name in ("values", "ranks"):
-        halves = []
-        for half in (0, 1):
-            shape = (len(getattr(parts[0][0], name)[half]), ends[-1])
-            earlier = getattr(memory, name)[half] if memory else None
-            fits = earlier is not None and earlier.shape == shape
-            halves.append(earlier if fits else np.empty(shape, np.float32))
-            # All blocks write to some rows before the next rows, so that these stay in the processor's cache.
-            for rows in (slice(start, start + MOVED_ROWS) for start in range(0, shape[0], MOVED_ROWS)):
-                for (block, places), end in zip(parts, ends, strict=True):
-                    source = np.take(getattr(block, name)[half], places[half][rows], axis=0)
-                    halves[half][rows, end - block.count : end] = source
-        pairs.append((halves[0], halves[1]))
-    values, ranks = pairs
-    for half in () if permuted else ranks:
-        np.subtract(half, half.mean(0, dtype=np.float64), out=half, casting="same_kind")
-    return Block(values, ranks)
+    ends = np.cumsum([block.count for block, _ in parts]).tolist()
+    arrays = []
+    for number, memory in enumerate(scratch):
+        name, half = ("values", "ranks")[number // 2], number % 2
+        array = memory.array((ends[-1], getattr(parts[0][0], name)[half].shape[1]))
+        for (block, places), end in zip(parts, ends, strict=True):
+            # Only "clip" writes to the result without a copy; no place is outside.
+            target = array[end - block.count : end]
+            np.take(getattr(block, name)[half], places[half], axis=1, out=target, mode="clip")
+        arrays.append(array)
+    for ranks in () if permuted else arrays[2:]:
+        np.subtract(ranks, ranks.mean(1, dtype=np.float64)[:, None], out=ranks, casting="same_kind")
+    return Block((arrays[0], arrays[1]), (arrays[2], arrays[3]))
 
 
 @dataclass(frozen=True)
@@ -133,16 +117,22 @@ class BinaryScorer:
         columns: the features, at least one.
         lags: the lags.
         positions: the positions of the places; None if positions mean nothing.
+        scratch: memory that several scorers may share.
     """
 
     def __init__(
-        self, layout: Layout, columns: Sequence[BinaryColumn], lags: Sequence[int], positions: PositionMeans | None
+        self,
+        layout: Layout,
+        columns: Sequence[BinaryColumn],
+        lags: Sequence[int],
+        positions: PositionMeans | None,
+        scratch: Scratch,
     ) -> None:
-        self._lags, self._positions = tuple(lags), positions
+        self._lags, self._positions, self._scratch = tuple(lags), positions, scratch
         rows = [column.rows for column in columns]
         self._sizes = [len(half) for half in layout.halves]
         self._sums = [BinarySums(layout, half, rows, lags) for half in (0, 1)]
-        ones = [sums.window.spread([np.ones((size, 1))]) for sums, size in zip(self._sums, self._sizes, strict=True)]
+        ones = [sums.window.spread([np.ones((1, size))]) for sums, size in zip(self._sums, self._sizes, strict=True)]
         self._ones = [sums.at(column)[..., 0] for sums, column in zip(self._sums, ones, strict=True)]
         self._spreads = None
         if positions:
@@ -156,25 +146,66 @@ class BinaryScorer:
             block: the neurons.
             explain: whether to compute the explained variance as well.
         """
-        neurons = block.ranks[0].shape[1]
+        return next(binary_scores([self], block, explain=explain))
+
+    def matrices(self, block: Block, half: int, explain: bool) -> list[NDArray[np.float32]]:
+        """Return what is added up in one half, (N, M) each: ranks, ranks within positions, and centred values."""
+        matrices = [block.ranks[half]]
+        if self._positions:
+            matrices.append(self._positions.residuals(block.ranks[half], half))
+        if explain and half == 0:
+            centred = self._scratch.array(block.values[0].shape)
+            matrices.append(_centred(block.values[0], block.values[0].mean(1, dtype=np.float64), centred))
+        return matrices
+
+    def window(self, half: int) -> Window:
+        """Return the rows around a half."""
+        return self._sums[half].window
+
+    def sums(self, half: int, values: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Add up values, spread over the rows of a half, where each feature is on, (L, K, N)."""
+        return self._sums[half].at(values)
+
+    def best(self, sums: Sequence[NDArray[np.float64]], norms: Sequence[Sequence[NDArray[np.float64]]]) -> BestScores:
+        """Choose the best lags.
+
+        Args:
+            sums: for each half the sums of `matrices`, side by side, (L, K, ...).
+            norms: for each half the norms of all matrices but the ranks, (N,) each.
+        """
+        neurons = sums[1].shape[2] // (2 if self._positions else 1)
         area, within, explained = [], [], None
         for half, size in enumerate(self._sizes):
-            matrices = [block.ranks[half]]
-            if self._positions:
-                matrices.append(self._positions.residuals(block.ranks[half], half))
-            if explain and half == 0:
-                matrices.append(_centred(block.values[0], block.values[0].mean(0, dtype=np.float64)))
-            sums = self._sums[half].at(self._sums[half].window.spread(matrices))
             pairs = (self._ones[half] * (size - self._ones[half]))[..., None]
-            area.append(0.5 + _ratio(sums[..., :neurons], pairs))
+            area.append(0.5 + _ratio(sums[half][..., :neurons], pairs))
             if self._spreads is not None:
-                residual = sums[..., neurons : 2 * neurons]
-                within.append(_ratio(residual, self._spreads[half][..., None] * _norm(matrices[1])))
-            if explain and half == 0:
-                explained = _ratio(sums[..., -neurons:] ** 2, _norm(matrices[-1]) ** 2 * pairs / size)
+                residual = sums[half][..., neurons : 2 * neurons]
+                within.append(_ratio(residual, self._spreads[half][..., None] * norms[half][0]))
+            if half == 0 and sums[0].shape[2] > sums[1].shape[2]:
+                explained = _ratio(sums[0][..., -neurons:] ** 2, norms[0][-1] ** 2 * pairs / size)
         direction = np.where(area[0] >= 0.5, 1, -1)
         fit, held_out = (0.5 + direction * (half - 0.5) for half in area)
         return _best(self._lags, (fit, held_out), direction, explained, within, self._spreads)
+
+
+def binary_scores(scorers: Sequence[BinaryScorer], block: Block, *, explain: bool = False) -> Iterator[BestScores]:
+    """Yield the scores of the same neurons from several scorers of one layout, for which they are spread only once.
+
+    Args:
+        scorers: the scorers, at least one.
+        block: the neurons.
+        explain: whether to compute the explained variance as well.
+    """
+    sums: list[list[NDArray[np.float64]]] = [[] for _ in scorers]
+    norms = []
+    for half in (0, 1):
+        matrices = scorers[0].matrices(block, half, explain)
+        norms.append([_norm(matrix) for matrix in matrices[1:]])
+        values = scorers[0].window(half).spread(matrices)
+        for of_scorer, scorer in zip(sums, scorers, strict=True):
+            of_scorer.append(scorer.sums(half, values))
+    for of_scorer, scorer in zip(sums, scorers, strict=True):
+        yield scorer.best(of_scorer, norms)
 
 
 class CountScorer:
@@ -201,20 +232,20 @@ class CountScorer:
                 for number, lag in enumerate(lags):
                     values, varies = positions.count_residuals(numbers[rows - lag], half)
                     self._residuals[half].append(values)
-                    spreads[half, number] = np.where(varies, _norm(values), 0)
+                    spreads[half, number] = np.where(varies, _norm(values.T), 0)
             self._spreads = spreads
 
     def scores(self, block: Block) -> BestScores:
         """Compute the scores of some neurons, each count at its best lag."""
-        origin = block.values[0].mean(0, dtype=np.float64)
+        origin = block.values[0].mean(1, dtype=np.float64)
         sums, within = [], []
         for half, signal in enumerate(block.values):
             of_half = self._sums[half]
-            spread = of_half.window.spread([signal], origin)
-            sums.append(Moments(of_half.n, of_half.y, of_half.yy, *of_half.at(spread)))
+            padded = of_half.window.padded(signal, origin)
+            sums.append(Moments(of_half.n, of_half.y, of_half.yy, *of_half.at(padded)))
             if self._positions and self._spreads is not None:
-                residuals = self._positions.residuals(_centred(signal, origin), half)
-                products = np.stack([product(counts.T, residuals) for counts in self._residuals[half]]).astype(
+                residuals = self._positions.residuals(_centred(signal, origin, np.empty_like(signal)), half)
+                products = np.stack([product(counts.T, residuals.T) for counts in self._residuals[half]]).astype(
                     np.float64
                 )
                 within.append(_ratio(products, self._spreads[half][..., None] * _norm(residuals)))
@@ -268,13 +299,15 @@ def _best(
 
 
 def _norm(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the root of the sum of squares of each column."""
-    return np.sqrt(np.einsum("mn,mn->n", values, values, dtype=np.float64))
+    """Return the root of the sum of squares of each row."""
+    return np.sqrt(np.einsum("nm,nm->n", values, values, dtype=np.float64))
 
 
-def _centred(values: NDArray[np.float32], origin: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return values (M, N) minus the origin of each column (N,), subtracted in double precision."""
-    return np.subtract(values, origin, out=np.empty_like(values), casting="same_kind")
+def _centred(
+    values: NDArray[np.float32], origin: NDArray[np.float64], target: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Write values (N, M) minus the origin of each row (N,), subtracted in double precision, to a target."""
+    return np.subtract(values, origin[:, None], out=target, casting="same_kind")
 
 
 def _ratio(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.features import Feature
+from gatescope.studies.common.arrays import Scratch, of_neurons
 from gatescope.studies.common.label_features import BinaryColumn, LabelFeatures
 from gatescope.studies.common.label_rows import Column
 from gatescope.studies.common.label_scores import (
@@ -22,12 +23,13 @@ from gatescope.studies.common.label_scores import (
     CountScorer,
     Places,
     Values,
+    binary_scores,
     moved,
 )
 from gatescope.studies.common.place_layout import Layout, lags_inside
 from gatescope.studies.common.position_means import PositionMeans
 from gatescope.studies.common.relocations import Relocations
-from gatescope.studies.common.scores import Halves, column_ranks, transposed
+from gatescope.studies.common.scores import Halves, column_ranks
 from gatescope.studies.common.signal_memory import memories
 from gatescope.studies.common.steps import Steps
 from gatescope.studies.common.table import StudyError
@@ -139,7 +141,8 @@ class LabelSearch:
         self.features = features = LabelFeatures(all_features, steps, layout, divided, least)
         self.by_sequence = not set(steps.sequence[divided.fit]) & set(steps.sequence[divided.held_out])
         self._positions = PositionMeans(steps, divided, layout) if self.by_sequence else None
-        self.binary = BinaryScorer(layout, features.binaries, lags, self._positions) if features.binaries else None
+        self._centred = Scratch()
+        self.binary = self.scorer_of(features.binaries)
         self.count = CountScorer(layout, features.numbers, lags, self._positions) if features.counts else None
         self._relocations = [
             Relocations(steps.sequence[half], exchange=self.by_sequence) for half in (divided.fit, divided.held_out)
@@ -147,7 +150,8 @@ class LabelSearch:
         self._places = (_as_slice(divided.fit), _as_slice(divided.held_out))
         self._ranks: dict[tuple[str, str, int], Values] = {}
         self._rank_bytes = 0
-        self._moved_block: Block | None = None
+        self._values = Scratch()
+        self._scratch = [Scratch() for _ in range(4)]  # of moved neurons
         self._most_sampled = SAMPLED_NEURONS
         self.moved = Moved({name: [] for name in MEASURES}, {name: [] for name in MEASURES})
 
@@ -219,18 +223,20 @@ class LabelSearch:
         return Plan(sampled, list(zip(*levels, strict=True)), -(-draws * planned // max(1, len(sampled))))
 
     def values(self, layer: str, signal: str, neurons: slice) -> Values:
-        """Read some neurons on both halves, (M, N) each.
+        """Read some neurons on both halves, (N, M) each. The next call writes to the same memory.
 
         Raises:
             StudyError: a value is not finite.
         """
-        values = self.steps.values(layer, signal, neurons)
-        if not np.isfinite(values).all():
+        values = of_neurons(self.trace, layer, signal, neurons, self._values.array)
+        if not all(np.isfinite(row).all() for row in values):
             raise StudyError("LABELS_SIGNAL_NOT_FINITE", signal=signal, layer=layer)
-        return values[self._places[0]], values[self._places[1]]
+        return values[:, self._places[0]], values[:, self._places[1]]
 
     def block(self, layer: str, signal: str, neurons: slice) -> Block:
         """Read some neurons and rank them; their ranks are kept for `columns` as long as memory allows.
+
+        The next call, and `columns`, overwrite the values of the block.
 
         Raises:
             StudyError: a value is not finite.
@@ -239,12 +245,12 @@ class LabelSearch:
         key = (layer, signal, neurons.start)
         ranks = self._ranks.get(key)
         if ranks is None:
-            ranks = (column_ranks(transposed(values[0])), column_ranks(transposed(values[1])))
+            ranks = (column_ranks(values[0]), column_ranks(values[1]))
             size = sum(half.nbytes for half in ranks)
             if self._rank_bytes + size <= RANK_BYTES:
                 self._ranks[key] = ranks
                 self._rank_bytes += size
-        return Block.of(values, ranks)
+        return Block(values, ranks)
 
     def columns(self, layer: str, signal: str, neurons: slice) -> Iterator[Column]:
         """Read some neurons one by one, as the exact scores need them.
@@ -252,7 +258,7 @@ class LabelSearch:
         Raises:
             StudyError: a value is not finite.
         """
-        fit, held_out = map(transposed, self.values(layer, signal, neurons))
+        fit, held_out = self.values(layer, signal, neurons)
         ranks = self._ranks.get((layer, signal, neurons.start))
         for number, values in enumerate(zip(fit, held_out, strict=True)):
             yield Column(values, (ranks[0][number], ranks[1][number]) if ranks else None)
@@ -275,9 +281,9 @@ class LabelSearch:
         chosen = sorted(np.argsort(-best, kind="stable")[:PAIRED_FEATURES].tolist())
         return self.features.pairs(chosen)
 
-    def scorer_of(self, pairs: Sequence[BinaryColumn]) -> BinaryScorer | None:
-        """Return what computes the scores of pairs; None without a pair."""
-        return BinaryScorer(self.layout, pairs, self.lags, self._positions) if pairs else None
+    def scorer_of(self, columns: Sequence[BinaryColumn]) -> BinaryScorer | None:
+        """Return what computes the scores of binary features or pairs; None without any."""
+        return BinaryScorer(self.layout, columns, self.lags, self._positions, self._centred) if columns else None
 
     def move(self, neurons: slice, block: Block, pairs: BinaryScorer | None, plan: Plan, number: int) -> Iterator[int]:
         """Score some neurons of a block after they were moved, and add the best scores to `moved`.
@@ -315,9 +321,9 @@ class LabelSearch:
 
     def _score(self, parts: Sequence[tuple[Block, Places]], pairs: BinaryScorer | None, permuted: bool) -> int:
         """Move neurons, add their best scores to `moved`, and return how many there are."""
-        together = moved(parts, permuted=permuted, memory=self._moved_block)
-        self._moved_block = together
-        binary = [scorer.scores(together) for scorer in (self.binary, pairs) if scorer]
+        together = moved(parts, permuted=permuted, scratch=self._scratch)
+        scorers = [scorer for scorer in (self.binary, pairs) if scorer]
+        binary = list(binary_scores(scorers, together)) if scorers else []
         by_measure = {"AUROC": binary, "R2": [self.count.scores(together)] if self.count else []}
         for measure, scores in by_measure.items():
             if scores:

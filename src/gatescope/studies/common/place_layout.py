@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from gatescope.studies.common.arrays import TRANSPOSED_ROWS, Scratch
 from gatescope.studies.common.scores import Halves
 from gatescope.studies.common.steps import Steps
 
@@ -87,33 +88,38 @@ class Window:
         self.count = int(rows.max()) + margin + 1 - self.first
         self.size = self.count + 2 * margin
         inside = rows - self.first + margin
-        contiguous = len(inside) == inside[-1] - inside[0] + 1
-        self._inside = slice(int(inside[0]), int(inside[-1]) + 1) if contiguous else inside
+        self._inside = inside
+        self._contiguous = len(inside) == inside[-1] - inside[0] + 1
         self._empty = np.setdiff1d(np.arange(self.size), inside, assume_unique=True)
-        self._memory = np.empty(0, np.float32)
+        self._scratch = Scratch()
 
-    def spread(
-        self, matrices: Sequence[NDArray[np.floating]], origin: NDArray[np.float64] | None = None
-    ) -> NDArray[np.float32]:
-        """Return a matrix with some matrices (M, N) side by side in the rows of the half, and 0 in all other rows.
+    def spread(self, matrices: Sequence[NDArray[np.floating]]) -> NDArray[np.float32]:
+        """Return a matrix with the neurons of some matrices (N, M) as columns, and 0 in the rows outside the half.
 
-        The next call writes to the same memory, because memory from the system costs more than the copy.
-
-        Args:
-            matrices: the matrices.
-            origin: subtracted in double precision from the columns of every matrix, (N,); None: nothing.
+        The next call of this method, or of `padded`, writes to the same memory.
         """
-        ends = np.cumsum([matrix.shape[1] for matrix in matrices])
-        if self._memory.size < self.size * ends[-1]:
-            self._memory = np.empty(self.size * ends[-1], np.float32)
-        joined = self._memory[: self.size * ends[-1]].reshape(self.size, ends[-1])
+        ends = np.cumsum([len(matrix) for matrix in matrices]).tolist()
+        joined = self._scratch.array((self.size, ends[-1]))
         joined[self._empty] = 0
-        for matrix, end in zip(matrices, ends, strict=True):
-            columns = joined[:, end - matrix.shape[1] : end]
-            if origin is None:
-                columns[self._inside] = matrix
-            elif isinstance(self._inside, slice):
-                np.subtract(matrix, origin, out=columns[self._inside], casting="same_kind")
-            else:
-                columns[self._inside] = matrix - origin
+        rows = self._inside
+        for start in range(0, len(rows), TRANSPOSED_ROWS):
+            # All matrices write to some rows before the next rows, so that these stay in the processor's cache.
+            part = slice(start, start + TRANSPOSED_ROWS)
+            target = slice(int(rows[start]), int(rows[start]) + len(rows[part])) if self._contiguous else rows[part]
+            for matrix, end in zip(matrices, ends, strict=True):
+                joined[target, end - len(matrix) : end] = matrix[:, part].T
         return joined
+
+    def padded(self, values: NDArray[np.float32], origin: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return values (N, M) minus the origin of each neuron (N,), (N, size), with 0 outside the half.
+
+        The next call of this method, or of `spread`, writes to the same memory.
+        """
+        padded = self._scratch.array((len(values), self.size))
+        padded[:, self._empty] = 0
+        if self._contiguous:
+            inside = padded[:, self._inside[0] : self._inside[-1] + 1]
+            np.subtract(values, origin[:, None], out=inside, casting="same_kind")
+        else:
+            padded[:, self._inside] = values - origin[:, None]
+        return padded

@@ -36,17 +36,17 @@ class PositionMeans:
         self.layout = layout
         position = np.minimum(steps.step, MAX_POSITIONS)
         self._groups = [torch.from_numpy(position[half]) for half in (divided.fit, divided.held_out)]
-        self._sizes = [torch.bincount(groups, minlength=1).clamp(min=1)[:, None] for groups in self._groups]
+        self._sizes = [torch.bincount(groups, minlength=1).clamp(min=1) for groups in self._groups]
         self._group_of_row = np.full((2, layout.size), -1, np.int64)
         for half, groups in enumerate(self._groups):
             self._group_of_row[half, layout.halves[half]] = groups.numpy()
 
     def residuals(self, values: NDArray[np.float32], half: int) -> NDArray[np.float32]:
-        """Return values (M, N) of a half minus their mean at the same position."""
+        """Return values (N, M) of a half minus their mean at the same position."""
         groups, doubles = self._groups[half], torch.from_numpy(values).double()
-        sums = torch.zeros((len(self._sizes[half]), values.shape[1]), dtype=torch.float64)
-        means = sums.index_add_(0, groups, doubles) / self._sizes[half]
-        return (doubles - means[groups]).float().numpy()
+        sums = torch.zeros((len(values), len(self._sizes[half])), dtype=torch.float64)
+        means = sums.scatter_add_(1, groups.expand(doubles.shape), doubles) / self._sizes[half]
+        return (doubles - means.index_select(1, groups)).float().numpy()
 
     def feature_spreads(
         self, rows: Sequence[NDArray[np.int64]], lags: Sequence[int]
@@ -64,7 +64,7 @@ class PositionMeans:
         owner = np.repeat(np.arange(len(rows)), list(map(len, rows)))
         on = np.concatenate([*rows, np.zeros(0, np.int64)])
         for half, group_of_row in enumerate(self._group_of_row):
-            sizes = self._sizes[half][:, 0].numpy()
+            sizes = self._sizes[half].numpy()
             for number, lag in enumerate(lags):
                 group = group_of_row[on + lag]
                 hit = group >= 0

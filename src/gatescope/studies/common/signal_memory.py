@@ -31,20 +31,20 @@ def memories(ranks: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the memory of each neuron in steps, at least 1, (N,).
 
     Args:
-        ranks: the centred ranks of neurons at neighbouring places, (M, N).
+        ranks: the centred ranks of neurons at neighbouring places, (N, M).
     """
-    count, neurons = ranks.shape
+    neurons, count = ranks.shape
     width = max(1, -(-count // MAX_MEANS))
     number = count // width
     if number < 2:
         return np.ones(neurons)
     squares = np.zeros(neurons)
     for start in range(0, count, MAX_MEANS):
-        part = ranks[start : start + MAX_MEANS]
-        squares += np.einsum("mn,mn->n", part, part)
+        part = ranks[:, start : start + MAX_MEANS]
+        squares += np.einsum("nm,nm->n", part, part)
     variance = squares / count
-    means = ranks[: number * width].reshape(number, width, neurons).mean(1).astype(np.float64)
-    power = np.abs(np.fft.rfft(means - means.mean(0), axis=0)[1:]) ** 2
+    means = ranks[:, : number * width].reshape(neurons, number, width).mean(2).astype(np.float64)
+    power = np.abs(np.fft.rfft(means - means.mean(1, keepdims=True))[:, 1:].T) ** 2
     # The power of noise at a frequency has an exponential distribution, whose mean square is twice its squared mean.
     squared_correlations = (_without_lines(power) ** 2).sum(0) * width / number**3
     return np.maximum(1.0, squared_correlations / np.where(variance > 0, variance, np.inf) ** 2)
@@ -59,9 +59,18 @@ def _without_lines(power: NDArray[np.float64]) -> NDArray[np.float64]:
     reach = LINE_GAP + LINE_NEIGHBOURS
     if len(power) <= 2 * reach:
         return power
-    medians = np.median(sliding_window_view(power, LINE_NEIGHBOURS, axis=0), axis=-1)
+    # A median is at least the minimum, so only what is far above the minima on both sides may be a line.
+    windows = sliding_window_view(power, LINE_NEIGHBOURS, axis=0)
+    minima = power
+    for step in (1, 2, 4):
+        minima = np.minimum(minima[:-step], minima[step:])
     middle = power[reach:-reach]
-    around = np.maximum(medians[: len(middle)], medians[len(medians) - len(middle) :])
+    right = len(minima) - len(middle)
+    frequency, neuron = np.nonzero(middle > LINE_HEIGHT * np.maximum(minima[: len(middle)], minima[right:]))
+    around = np.maximum(
+        np.median(windows[frequency, neuron], axis=-1), np.median(windows[frequency + right, neuron], axis=-1)
+    )
     lowered = power.copy()
-    lowered[reach:-reach] = np.where(middle > LINE_HEIGHT * around, around / EXPONENTIAL_MEDIAN, middle)
+    is_line = middle[frequency, neuron] > LINE_HEIGHT * around
+    lowered[reach + frequency[is_line], neuron[is_line]] = around[is_line] / EXPONENTIAL_MEDIAN
     return lowered
