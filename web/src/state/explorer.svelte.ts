@@ -73,7 +73,8 @@ export class Explorer {
   ) {
     this.navigation = new Navigation({
       viewChanged: () => this.loader.follow(),
-      linkOpened: () => {
+      linkOpened: (before) => {
+        this.sets.followHistory(before)
         this.loader.checkLink()
         this.loader.follow()
       },
