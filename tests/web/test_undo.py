@@ -26,6 +26,7 @@ START: dict[str, Any] = {"view": "network", "run": "counter", "text": TEXT, "wri
 WRITES = {"write": 12}
 PAGE = {"as": "page", "neurons": "4"}
 SET = f"first:{HOLD}"
+HEALTH = "distribution-f gate-i snapshot-map"
 
 # Every canvas and picture of the page, the choices of its controls, and the texts that follow from an act. Reading a
 # canvas twice makes Chromium complain, so that copies are read.
@@ -69,7 +70,7 @@ class Act:
         do: clicks, keys and choices.
         address: a regular expression of the address after it.
         query: fields of the address before it, besides START.
-        before: the data-testid of a part that is there as soon as the page is complete before the act; `after`: after it.
+        before: the data-testids of parts that are there when the page is complete before the act; `after`: after it.
     """
 
     name: str
@@ -191,7 +192,7 @@ ACTS = [
         {"hold": HOLD},
         before="hold-sentence",
     ),
-    Act("save-set", click("set-save"), "sets=", {"hold": HOLD}),
+    Act("save-set", click("set-save"), "sets=", {"hold": HOLD}, "hold-sentence", "hold-sentence"),
     Act(
         "compare-set",
         click("set-compare"),
@@ -265,8 +266,8 @@ ACTS = [
         "checkpoint=0",
         {"view": "learning", **PLACE},
     ),
-    Act("matrix", select("matrix", "x"), "matrix=x", {"view": "health"}, "weights-u.f", "weights-x.g"),
-    Act("over", same_text, "over=text", {"view": "health"}, before="distributions-steps", after="distributions-steps"),
+    Act("matrix", select("matrix", "x"), "matrix=x", {"view": "health"}, f"weights-u.f {HEALTH}", f"weights-x.g {HEALTH}"),
+    Act("over", same_text, "over=text", {"view": "health"}, f"weights-u.f {HEALTH}", f"weights-u.f {HEALTH}"),
     Act("measure", click("by-change"), "by=change", {"view": "gradient", **PLACE}, before="connections", after="connections"),
     Act("neuron", lambda view: press(view, "strips", "Enter"), "view=neuron", PLACE),
 ]
@@ -277,13 +278,12 @@ def shown(view: HeldView) -> dict[str, Any]:
     return view.page.evaluate(SHOWN, TEXTS)
 
 
-def settled(view: HeldView, part: str) -> dict[str, Any]:
-    """Return what the page shows as soon as a part of it is there, nothing is computed and it no longer changes."""
-    expect(view.at(part).first).to_be_attached()
-    if part in ("cursor-text", "hold-sentence", "written"):
-        expect(view.at(part)).not_to_be_empty()
-    if part == "hold-sentence":
-        expect(view.at(part)).to_have_attribute("aria-busy", "false")
+def settled(view: HeldView, parts: str) -> dict[str, Any]:
+    """Return what the page shows as soon as parts of it are there, nothing is computed and it no longer changes."""
+    for part in parts.split():
+        expect(view.at(part).first).to_be_attached()
+        if part in ("cursor-text", "hold-sentence", "written"):
+            expect(view.at(part)).not_to_be_empty()
     expect(view.at("film-working")).to_have_count(0)
     expect(view.page.locator("main [aria-busy=true]")).to_have_count(0)
     last: list[dict[str, Any]] = [{}]
