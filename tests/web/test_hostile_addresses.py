@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -37,12 +37,12 @@ NONSENSE: dict[str, dict[str, Any]] = {
     },
 }
 SECTIONS = [
-    ({"view": "health", "matrix": SCRIPT, "at": SCRIPT, "bin": "c.999"}, ("Matrix", "At", "Bin")),
-    ({"panel": "diagram", "neuron": 4, "step": 5, "sum": "nonsense", "operation": 99}, ("Sum", "Operation")),
-    ({"view": "learning", "checkpoint": 7}, ("Checkpoint",)),
-    ({"view": "neuron", "neuron": 99}, ("Neuron",)),
-    ({"view": "lesson", "drive": SCRIPT, "source": 99, "pair": "2-1"}, ("Drive", "Source", "Pair")),
-    ({"view": "gradient", "pair": "0-99", "by": "magic"}, ("By", "Pair")),
+    ({"view": "health", "matrix": SCRIPT, "at": SCRIPT, "bin": "c.999"}, ("matrix", "at", "bin")),
+    ({"panel": "diagram", "neuron": 4, "step": 5, "sum": "nonsense", "operation": 99}, ("sum", "operation")),
+    ({"view": "learning", "checkpoint": 7}, ("checkpoint",)),
+    ({"view": "neuron", "neuron": 99}, ("neuron",)),
+    ({"view": "lesson", "drive": SCRIPT, "source": 99, "pair": "2-1"}, ("drive", "source", "pair")),
+    ({"view": "gradient", "pair": "0-99", "by": "magic"}, ("by", "pair")),
 ]
 
 
@@ -52,14 +52,15 @@ def go(view: HeldView, fields: list[tuple[str, Any]]) -> None:
     view.page.goto(f"{view.address}{separator}?{urlencode(fields)}")
 
 
-def expect_notes(view: HeldView, names: tuple[str, ...]) -> None:
-    """Wait until each field has a sentence, and none of them is left in the address."""
+def expect_notes(view: HeldView, wrong: dict[str, Any]) -> None:
+    """Wait until each field has a sentence, and none of their values is left in the address."""
 
     def check() -> None:
         notes = view.at("link-note").locator("li").all_inner_texts()
-        assert [name for name in names if not any(note.startswith(f"{name} of the link:") for note in notes)] == []
-        query = parse_qs(urlsplit(view.page.url).query)
-        assert [name for name in names if name.lower() in query] == []
+        named = {note.partition(" of the link:")[0].lower() for note in notes}
+        assert wrong.keys() - named == set()
+        left = set(parse_qsl(urlsplit(view.page.url).query))
+        assert {(name, str(value)) for name, value in wrong.items()} & left == set()
 
     eventually(check)
 
@@ -77,7 +78,7 @@ def test_nonsense_is_named_and_left_out(page: Page, start_server: Callable[[Path
     fields = NONSENSE[kind]
     go(view, [*PLACE.items(), *fields.items()])
     expect(view.at("strips-canvas")).to_be_visible()
-    expect_notes(view, tuple(name.capitalize() for name in fields))
+    expect_notes(view, fields)
     assert page.locator("main img, main script").count() == 0
     view.at("link-note").get_by_role("button").click()
     check_picture(view)
@@ -89,7 +90,7 @@ def test_fields_of_a_section_are_checked_there(
 ) -> None:
     view = HeldView(page, start_server(runs), runs)
     go(view, [*{**PLACE, **query}.items()])
-    expect_notes(view, names)
+    expect_notes(view, {name: query[name] for name in names})
     expect(page.locator("main")).not_to_be_empty()
 
 
@@ -113,7 +114,7 @@ def test_a_live_file_survives_nonsense(page: Page, runs: Path, tmp_path: Path) -
     view = HeldView(page, live_address(runs / "counter", tmp_path), runs)
     fields = NONSENSE["script"]
     go(view, [*PLACE.items(), *fields.items()])
-    expect_notes(view, tuple(name.capitalize() for name in fields))
+    expect_notes(view, fields)
     assert ("text", TEXT) in parse_qsl(urlsplit(page.url).query)
 
 

@@ -231,7 +231,7 @@ export function fromAddress(search: string, fragment = '', report: (sentence: st
       }) ?? START.neurons,
     panel:
       read('panel', choice(PANEL_TABS, PANEL_TABS.join(', '), 'LINK_SHOWN_EQUATIONS')) ??
-      (query.get('space') ? 'space' : START.panel),
+      (query.get('space') && !query.get('panel') ? 'space' : START.panel),
     space: readSpace(read),
     matrix: query.get('matrix') || null,
     sum: query.get('sum') || null,
