@@ -88,9 +88,7 @@ def check_writing(view: HeldView) -> None:
     """Wait for what the weights of the moment write, held and free."""
     settings = {"length": 40, "choice": Choice(greedy=True), "stop": "\n"}
     hold = clamp("layer0", "c", 4, 0.0, steps=slice(5, None))
-    held, free = (
-        "".join(sample(view.network(), "aaaaaaX", **settings, interventions=holds)) for holds in ([hold], [])
-    )
+    held, free = ("".join(sample(view.network(), "aaaaaaX", **settings, interventions=holds)) for holds in ([hold], []))
 
     def check() -> None:
         assert view.at("written").text_content() == held

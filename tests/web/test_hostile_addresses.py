@@ -33,7 +33,12 @@ NONSENSE: dict[str, dict[str, Any]] = {
         **dict.fromkeys(("neuron", "neurons", "checkpoint", "source", "zoom", "write"), "999999999"),
         **dict.fromkeys(("temperature", "seed"), "1e308"),
         **{"step": "999999999", "range": "999999998-999999999", "space": "999999998,999999999"},
-        **{"branch": "999999999:X", "hold": "0.4.c.1e308.0-", "sets": "A:0.4.c.-1e300.0-", "with": "checkpoint:999999999"},
+        **{
+            "branch": "999999999:X",
+            "hold": "0.4.c.1e308.0-",
+            "sets": "A:0.4.c.-1e300.0-",
+            "with": "checkpoint:999999999",
+        },
     },
 }
 SECTIONS = [
@@ -69,7 +74,9 @@ def check_picture(view: HeldView) -> None:
     """Compare a cell with Python's free network: nothing of the nonsense changed the numbers."""
     values = record(view.network(), TEXT)["layer0"]["c"][0, :, 3]
     view.point(3, 6)
-    eventually(lambda: expect(view.at("cursor-text")).to_contain_text(f"{values[6]:.3f}".replace("-", "−"), timeout=500))
+    eventually(
+        lambda: expect(view.at("cursor-text")).to_contain_text(f"{values[6]:.3f}".replace("-", "−"), timeout=500)
+    )
 
 
 @pytest.mark.parametrize("kind", NONSENSE)
@@ -84,7 +91,9 @@ def test_nonsense_is_named_and_left_out(page: Page, start_server: Callable[[Path
     check_picture(view)
 
 
-@pytest.mark.parametrize(("query", "names"), SECTIONS, ids=["health", "diagram", "learning", "neuron", "lesson", "gradient"])
+@pytest.mark.parametrize(
+    ("query", "names"), SECTIONS, ids=["health", "diagram", "learning", "neuron", "lesson", "gradient"]
+)
 def test_fields_of_a_section_are_checked_there(
     page: Page, start_server: Callable[[Path], str], runs: Path, query: dict[str, Any], names: tuple[str, ...]
 ) -> None:

@@ -211,7 +211,9 @@ ACTS = [
         before="written",
         after="branch-about",
     ),
-    Act("branch-remove", click("branch-remove"), "(?!.*branch)", {**WRITES, "branch": "2:X"}, "branch-about", "written"),
+    Act(
+        "branch-remove", click("branch-remove"), "(?!.*branch)", {**WRITES, "branch": "2:X"}, "branch-about", "written"
+    ),
     Act("branch-take", click("branch-take"), "text=aaa(?!aaa)", {**WRITES, "branch": "2:X"}, "branch-about", "written"),
     Act(
         "write-less",
@@ -241,7 +243,14 @@ ACTS = [
     ),
     Act("compare-stop", click("compare-stop"), "(?!.*with=)", BESIDE, before="compare-sentence"),
     Act("pairs", click("pairs-number"), "pairs=number", BESIDE, "compare-sentence", "compare-sentence"),
-    Act("rows", lambda view: press(view, "strips", "d"), "rows=difference", BESIDE, "compare-sentence", "compare-sentence"),
+    Act(
+        "rows",
+        lambda view: press(view, "strips", "d"),
+        "rows=difference",
+        BESIDE,
+        "compare-sentence",
+        "compare-sentence",
+    ),
     Act("exchange", click("compare-exchange"), "run=slstm", BESIDE, "compare-sentence", "compare-sentence"),
     Act("space", click("panel-tab-space"), "panel=space", PLACE, after="space-canvas"),
     Act(
@@ -266,9 +275,23 @@ ACTS = [
         "checkpoint=0",
         {"view": "learning", **PLACE},
     ),
-    Act("matrix", select("matrix", "x"), "matrix=x", {"view": "health"}, f"weights-u.f {HEALTH}", f"weights-x.g {HEALTH}"),
+    Act(
+        "matrix",
+        select("matrix", "x"),
+        "matrix=x",
+        {"view": "health"},
+        f"weights-u.f {HEALTH}",
+        f"weights-x.g {HEALTH}",
+    ),
     Act("over", same_text, "over=text", {"view": "health"}, f"weights-u.f {HEALTH}", f"weights-u.f {HEALTH}"),
-    Act("measure", click("by-change"), "by=change", {"view": "gradient", **PLACE}, before="connections", after="connections"),
+    Act(
+        "measure",
+        click("by-change"),
+        "by=change",
+        {"view": "gradient", **PLACE},
+        before="connections",
+        after="connections",
+    ),
     Act("neuron", lambda view: press(view, "strips", "Enter"), "view=neuron", PLACE),
 ]
 
@@ -339,7 +362,17 @@ def test_each_act_is_undone(page: Page, start_server: Callable[[Path], str], run
     check_undo(HeldView(page, start_server(runs), runs), act)
 
 
-IN_FILE = ("hold", "compare-set", "branch", "compare-checkpoint", "compare-holds", "space-pair", "film", "page", "order")
+IN_FILE = (
+    "hold",
+    "compare-set",
+    "branch",
+    "compare-checkpoint",
+    "compare-holds",
+    "space-pair",
+    "film",
+    "page",
+    "order",
+)
 
 
 @pytest.mark.parametrize("act", [act for act in ACTS if act.name in IN_FILE], ids=lambda act: act.name)

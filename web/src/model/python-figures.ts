@@ -195,7 +195,6 @@ function readLines(holds: readonly Hold[], parts: readonly WrittenPart[], append
     return `    (${beginning.ids.length + shared}, [${ids}], ${listed(holdsAfter(holds, beginning.before))}),`
   })
   return [
-    '# These bytes are no text, so the network reads what it wrote.',
     'parts = []',
     'for before, ids, holds in [',
     ...tuples,
