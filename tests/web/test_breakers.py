@@ -67,7 +67,7 @@ def test_shown_run_that_vanishes_is_named(
 
 
 def test_newer_weights_reach_holds_writing_and_comparison(own: HeldView) -> None:
-    """While a run is trained, the held network, what it writes and the loss beside another run are those of its weights."""
+    """While a run is trained, holds, written texts and the loss beside another run follow its weights."""
     run = Run(own.runs / "counter")
     learned, early = run.network()[0].state_dict(), run.network(0)[0].state_dict()
     own.held("aaaaaaX", hold=HOLD)

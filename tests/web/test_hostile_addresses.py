@@ -32,13 +32,13 @@ NONSENSE: dict[str, dict[str, Any]] = {
     "huge": {
         **dict.fromkeys(("neuron", "neurons", "checkpoint", "source", "zoom", "write"), "999999999"),
         **dict.fromkeys(("temperature", "seed"), "1e308"),
-        **{"step": "999999999", "range": "999999998-999999999", "space": "999999998,999999999"},
-        **{
-            "branch": "999999999:X",
-            "hold": "0.4.c.1e308.0-",
-            "sets": "A:0.4.c.-1e300.0-",
-            "with": "checkpoint:999999999",
-        },
+        "step": "999999999",
+        "range": "999999998-999999999",
+        "space": "999999998,999999999",
+        "branch": "999999999:X",
+        "hold": "0.4.c.1e308.0-",
+        "sets": "A:0.4.c.-1e300.0-",
+        "with": "checkpoint:999999999",
     },
 }
 SECTIONS = [

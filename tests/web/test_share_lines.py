@@ -34,7 +34,7 @@ def noisy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-WORDS = Vocabulary.of_words("the a cat dog sea sees hears runs , . ? 月".split(), end=None)
+WORDS = Vocabulary.of_words(["the", "a", "cat", "dog", "sea", "sees", "hears", "runs", ",", ".", "?", "月"], end=None)
 LINED = Vocabulary.of_words([*WORDS.symbols, "\n"], end="\n")
 UNITS: dict[str, tuple[Vocabulary, str, list[str]]] = {
     "words": (WORDS, "the cat sees , a dog", ["1:a", "5:the", "8:dog"]),

@@ -1,4 +1,4 @@
-"""Undo and Back: each act changes address and picture, and both come back by Ctrl-Z and by the buttons of the browser."""
+"""Undo and Back: each act changes address and picture, and both come back by Ctrl-Z and by the browser's buttons."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SHOWN = """async (texts) => {
   }
   for (const picture of document.querySelectorAll('main svg[data-testid], [data-testid] > svg'))
     shown[picture.dataset.testid ?? picture.parentElement.dataset.testid] = picture.outerHTML
-  for (const control of document.querySelectorAll('main [aria-pressed][data-testid], main [aria-selected][data-testid]'))
+  for (const control of document.querySelectorAll('main :is([aria-pressed], [aria-selected])[data-testid]'))
     if (control.checkVisibility()) shown[control.dataset.testid] = control.ariaPressed ?? control.ariaSelected
   for (const name of texts)
     shown[name] = [...document.querySelectorAll(`[data-testid=${name}]`)]

@@ -249,7 +249,7 @@ def test_phone_takes_and_lists_by_touch(browser: Browser, start_server: Callable
 
 
 def noisy_run(path: Path, cell: Any, number: int, vocabulary: Vocabulary | None = None) -> Network:
-    """Write a run whose predictions are neither sure nor equal; without a vocabulary, it predicts those of the counter."""
+    """Write a run whose predictions are neither sure nor equal, by default of the symbols of the counter."""
     task = TASKS["counter"]()
     configuration = configure(vocabulary or task.vocabulary, cell, [7])
     network = Network(configuration, number)
