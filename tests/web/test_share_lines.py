@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Page, expect
 
-from gatescope import Run, record
-from tests.web.hosts import live_address
+from gatescope import Run, clamp, record
+from gatescope.vocabulary import Vocabulary
+from tests.web.hosts import HOSTS, address_of, live_address
 from tests.web.looking import View
 from tests.web.test_diagram import own
 from tests.web.test_share import saved, table
@@ -30,6 +31,26 @@ def noisy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for k, (name, cell) in enumerate(CELLS.items()):
         noisy_run(folder / name, cell, k)
     noisy_run(folder / "other", "gru", 11)
+    return folder
+
+
+WORDS = Vocabulary.of_words(["the", "a", "cat", "dog", "sea", "sees", "hears", "runs", ",", ".", "?", "月"], end=None)
+LINED = Vocabulary.of_words([*WORDS.symbols, "\n"], end="\n")
+UNITS: dict[str, tuple[Vocabulary, str, list[str]]] = {
+    "words": (WORDS, "the cat sees , a dog", ["1:a", "5:the", "8:dog"]),
+    "lines": (LINED, "the cat sees\na dog hears", ["1:a", "3:\n", "6:.", "7:the"]),
+    "ended": (LINED, "the cat zebra\n", ["1:a", "4:dog"]),
+    "bytes": (Vocabulary.of_bytes(), "the cat", ["1:a", "6:b", "9:c"]),
+    "characters": (Vocabulary.of_bytes(), "aé月b", ["0:C3", "2:A", "3:FF", "6:a"]),
+}
+
+
+@pytest.fixture(scope="session")
+def units(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a run that predicts words, one that predicts words up to an end mark, and one that predicts bytes."""
+    folder = tmp_path_factory.mktemp("units")
+    for k, (name, (vocabulary, _, _)) in enumerate(UNITS.items()):
+        noisy_run(folder / name, "lstm", k, vocabulary)
     return folder
 
 
@@ -124,6 +145,64 @@ def test_lines_give_the_continuation_and_its_branches(shared: Shared, cell: str,
     trace = record(Run(shared.runs / cell).network()[0], "aab")
     first = next(float(row[names.index("log_probability")]) for row in rows if row[0] == "1:b")
     assert first == pytest.approx(float(trace.steps["log_probability"][0, 1]), abs=1e-5)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("hold", [[], ["0.2.h.0.9.2-"]], ids=["free", "held"])
+def test_lines_continue_words_and_bytes(
+    page: Page,
+    start_server: Callable[[Path], str],
+    units: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    unit: str,
+    hold: list[str],
+) -> None:
+    """Branches begin in the text, behind an end mark and in what was written; an unknown word is read as well."""
+    (tmp_path / "runs").symlink_to(units)
+    monkeypatch.chdir(tmp_path)
+    shared = Shared(page, start_server(units), units)
+    _, text, branches = UNITS[unit]
+    shared.share("continuation", run=unit, text=text, signal="h", write=9, branch=branches, hold=hold)
+    names, rows = shared.table()
+    close(columns(names, rows, "layer0.h."), shared.run_lines()["values"])
+    assert list(dict.fromkeys(row[names.index("after")] for row in rows)) == ["text", *branches]
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_lines_of_a_checkpoint_give_its_values(
+    host: str,
+    page: Page,
+    start_server: Callable[[Path], str],
+    runs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Held values, and both sides of a comparison with a checkpoint, are those of `Run.network(step)`."""
+    (tmp_path / "runs").symlink_to(runs)
+    monkeypatch.chdir(tmp_path)
+    run = Run(runs / "counter")
+    first, last = run.checkpoints()[0], run.checkpoints()[-1]
+    shared = Shared(page, address_of(host, start_server, runs, tmp_path, checkpoints=9), runs)
+    shared.share(run="counter", text="aaXbb", signal="c", sort="number", checkpoint=first, hold="0.4.c.0.5.2-")
+    shared.whole()
+    names, rows = shared.table()
+    change = clamp("layer0", "c", 4, 0.5, steps=slice(2, None))
+    held, free = (
+        record(run.network(first)[0], "aaXbb", interventions=changes)["layer0"]["c"][0] for changes in ([change], [])
+    )
+    close(columns(names, rows, "layer0.c."), held)
+    close(np.array([[float(row[names.index(f"layer0.c.{n}.original")]) for n in range(10)] for row in rows]), free)
+    close(shared.run_lines()["values"], held)
+    shared.share(run="counter", text="aaXbb", signal="c", checkpoint=first, **{"with": f"checkpoint:{last}"})
+    shared.whole()
+    names, rows = shared.table()
+    other = record(run.network(last)[0], "aaXbb")["layer0"]["c"][0]
+    close(columns(names, rows, "A.layer0.c."), free)
+    close(columns(names, rows, "B.layer0.c."), other)
+    found = shared.run_lines()
+    close(found["a"], free)
+    close(found["b"], other)
 
 
 @pytest.mark.parametrize("cell", CELLS)

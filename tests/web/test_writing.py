@@ -13,6 +13,7 @@ from gatescope import Choice, Run, Settings, clamp, configure, create_run, recor
 from gatescope.generator import Generator
 from gatescope.network import Network
 from gatescope.tasks import TASKS
+from gatescope.vocabulary import Vocabulary
 from tests.web.hosts import HOSTS, address_of, live_address
 from tests.web.looking import eventually
 from tests.web.test_diagram import own
@@ -247,10 +248,10 @@ def test_phone_takes_and_lists_by_touch(browser: Browser, start_server: Callable
         expect(view.at("text-box")).not_to_have_value(TEXT + text[:2])
 
 
-def noisy_run(path: Path, cell: Any, number: int) -> Network:
-    """Write a run whose predictions are neither sure nor equal."""
+def noisy_run(path: Path, cell: Any, number: int, vocabulary: Vocabulary | None = None) -> Network:
+    """Write a run whose predictions are neither sure nor equal, by default of the symbols of the counter."""
     task = TASKS["counter"]()
-    configuration = configure(task.vocabulary, cell, [7])
+    configuration = configure(vocabulary or task.vocabulary, cell, [7])
     network = Network(configuration, number)
     weights = {
         name: values + 0.5 * values.new_tensor(Generator(number, name).normals(values.numel())).reshape(values.shape)

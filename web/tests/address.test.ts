@@ -179,6 +179,52 @@ describe('the address', () => {
       expect(fromAddress(`?view=network&run=a&threshold=${threshold}`).threshold).toBeNull()
   })
 
+  it('leaves out every hostile value, with one sentence for each', () => {
+    const fields = [
+      ...['neuron', 'step', 'operation', 'checkpoint', 'source', 'write', 'temperature', 'seed', 'threshold'],
+      ...['sort', 'order', 'zoom', 'as', 'neurons', 'panel', 'space', 'over', 'range', 'pair', 'by', 'below'],
+      ...['hold', 'branch', 'sets', 'with', 'pairs', 'rows'],
+    ]
+    for (const value of ['-1', 'NaN', '<script>alert(1)</script>', 'x'.repeat(10_000), '__proto__', '\0', '٣'])
+      for (const field of fields) {
+        const sentences: string[] = []
+        const query = new URLSearchParams({ view: 'network', run: 'a', [field]: value })
+        const state = fromAddress(`?${query}`, '', (sentence) => sentences.push(sentence))
+        expect(state, field).toEqual({
+          ...START,
+          view: 'network',
+          run: 'a',
+          ...(field === 'space' ? { panel: 'space' } : {}),
+        })
+        expect(sentences.length, `${field}=${value}`).toBe(1)
+        expect(sentences[0]!.length).toBeLessThan(300)
+      }
+    for (const field of fields.filter((name) => !['hold', 'branch', 'sets'].includes(name)))
+      expect(fromAddress(`?view=network&run=a&${field}=`), field).toEqual({ ...START, view: 'network', run: 'a' })
+  })
+
+  it('holds nothing at a value that float32 does not have', () => {
+    const sentences: string[] = []
+    const link =
+      '?view=network&run=a&hold=0.1.c.1e300.0-&hold=0.1.c.-3.5e38.0-&hold=0.1.c.3.4e38.0-&sets=A:0.1.c.1e39.0-'
+    const { holds, sets } = fromAddress(link, '', (sentence) => sentences.push(sentence))
+    expect(holds.map(({ value }) => value)).toEqual([3.4e38])
+    expect(sets).toEqual([])
+    expect(sentences.length).toBe(3)
+  })
+
+  it('uses the first of several values, and says so', () => {
+    const sentences: string[] = []
+    const link = '?view=network&run=a&neuron=3&neuron=4&hold=0.1.c.0.0-&hold=0.2.c.0.0-'
+    const state = fromAddress(link, '', (sentence) => sentences.push(sentence))
+    expect(state).toMatchObject({ neuron: 3, holds: [{ neuron: 1 }, { neuron: 2 }] })
+    expect(sentences).toEqual(['The link has “neuron” more than once. The first one is used.'])
+  })
+
+  it('shows the equations if the panel is wrong, as the sentence says', () => {
+    expect(fromAddress('?view=network&run=a&panel=zzz&space=4,9').panel).toBe('equations')
+  })
+
   it('says what it cannot read, what was expected and what is shown', () => {
     const problems = (search: string): string[] => {
       const sentences: string[] = []

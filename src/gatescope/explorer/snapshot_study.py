@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from gatescope.trace import Trace
 
 MAX_SEQUENCES = 200
 MAX_VALUES = 200_000
+STEP = re.compile(r"#-?[0-9]{1,9}")
 
 
 def study_snapshot(text: StudyText, request: StudyRequest, report: Report) -> dict[str, Any]:
@@ -40,7 +42,7 @@ def study_snapshot(text: StudyText, request: StudyRequest, report: Report) -> di
     trace = text.trace
     symbols = markers(trace)
     at = request.at or (symbols[0]["symbol"] if symbols else "#-1")
-    is_step = at.startswith("#") and at[1:].lstrip("-").isdecimal()
+    is_step = STEP.fullmatch(at) is not None
     neurons = signal_of(trace, request.layer, request.signal).shape[2]
     table = snapshot(trace, int(at[1:]) if is_step else at, signals=[request.signal], layers=[request.layer])
     sequences = table["sequence"][::neurons]

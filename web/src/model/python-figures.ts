@@ -95,73 +95,113 @@ export function writeLines(picture: Picture, holds: readonly Hold[], settings: S
 
 /** What the network reads before it goes on after some steps of the text, and how many steps come before that. */
 interface Beginning {
-  text: string
+  /** Null for bytes that are no text. */
+  text: string | null
+  ids: readonly number[]
   before: number
 }
 
-/** Return where the network goes on after some steps of a text; null for bytes that are no text. */
-function beginningAfter({ run, text, trace }: Picture, steps: number): Beginning | null {
+/** Return where the network goes on after some steps of a text. */
+function beginningAfter({ run, text, trace }: Picture, steps: number): Beginning {
   const { end, unit, vocabulary } = run
   if (!steps || (end !== null && trace.token[steps - 1] === vocabulary.indexOf(end))) {
     const empty = end ?? (vocabulary.includes('\n') ? '\n' : vocabulary[0]!)
-    return { text: empty, before: Math.max(0, steps - 1) }
+    return { text: empty, ids: [vocabulary.indexOf(empty)], before: Math.max(0, steps - 1) }
   }
   let before = steps - 1
   while (before > 0 && !trace.start[before]) before--
   const offset = (count: number): number => offsetAfter(trace.labels, text, count, unit)
   const words = text.slice(offset(before), offset(steps))
   const isWhole = unit !== 'byte' || new TextEncoder().encode(words).length === steps - before
-  return isWhole ? { text: words, before } : null
+  return { text: isWhole ? words : null, ids: [...trace.token.subarray(before, steps)], before }
 }
 
-/** Return the lines that give the values of what the network wrote and of its branches, one after the other; null for bytes. */
+/** What the network wrote behind the text or in a branch, and what it had read before. */
+interface WrittenPart {
+  beginning: Beginning
+  shared: number
+  symbols: number
+  row: Ghost | BranchRow
+}
+
+/** Return the lines that give the values of what the network wrote and of its branches, one after the other. */
 export function continuationLines(
   picture: Picture,
   signal: string,
   holds: readonly Hold[],
   settings: Settings,
   { ghost, branches }: { ghost: Ghost | null; branches: readonly BranchRow[] },
-): string | null {
-  const { run, layer, trace } = picture
-  const rows = [
-    ...(ghost ? [{ read: trace.steps, shared: 0, symbols: 0, row: ghost }] : []),
+): string {
+  const { trace, layer } = picture
+  const parts: WrittenPart[] = [
+    ...(ghost ? [{ beginning: beginningAfter(picture, trace.steps), shared: 0, symbols: 0, row: ghost }] : []),
     ...branches.map((row) => ({
-      read: Math.min(row.branch.step + 1, trace.steps),
+      beginning: beginningAfter(picture, Math.min(row.branch.step + 1, trace.steps)),
       shared: row.skip,
       symbols: row.skip + 1,
       row,
     })),
   ]
-  const parts: string[] = []
-  for (const { read, shared, symbols, row } of rows) {
-    const beginning = beginningAfter(picture, read)
-    const { token } = row.continuation.trace
-    if (!beginning || row.continuation.text.includes('\ufffd')) return null
-    const continued = (count: number): string =>
-      beginning.text + writtenText(run, token.subarray(0, count), beginning.text)
-    const hasEnded = run.end !== null && token[symbols - 1] === run.vocabulary.indexOf(run.end)
-    const held = listed(holdsAfter(holds, beginning.before))
-    parts.push(
-      `    (${[literal(continued(shared)), literal(continued(symbols)), hasEnded ? 0 : settings.length, held].join(', ')}),`,
-    )
-  }
   const [importing, ...loading] = preamble(picture, [], [])
-  const sampled = ['network', 'begin', 'length=length', ...choiceOf(run, settings), 'interventions=holds']
-  const lines = [
+  const isText = parts.every(
+    ({ beginning, row }) => beginning.text !== null && !row.continuation.text.includes('\ufffd'),
+  )
+  const values = `trace[${literal(layer.name)}][${literal(signal)}]`
+  const lines = isText
+    ? sampledLines(picture, holds, settings, parts, values)
+    : readLines(holds, parts, `    parts.append(${values}[0, before:])`)
+  return [
     importing!,
     'import numpy',
     ...loading,
+    ...lines,
+    'values = numpy.concatenate(parts)  # steps x neurons',
+  ].join('\n')
+}
+
+/** Return the lines that let the network write each part. */
+function sampledLines(
+  { run }: Picture,
+  holds: readonly Hold[],
+  settings: Settings,
+  parts: readonly WrittenPart[],
+  values: string,
+): string[] {
+  const tuples = parts.map(({ beginning, shared, symbols, row }) => {
+    const { token } = row.continuation.trace
+    const begun = beginning.text ?? ''
+    const continued = (count: number): string => literal(begun + writtenText(run, token.subarray(0, count), begun))
+    const hasEnded = run.end !== null && token[symbols - 1] === run.vocabulary.indexOf(run.end)
+    const held = listed(holdsAfter(holds, beginning.before))
+    return `    (${[continued(shared), continued(symbols), hasEnded ? 0 : settings.length, held].join(', ')}),`
+  })
+  const sampled = ['network', 'begin', 'length=length', ...choiceOf(run, settings), 'interventions=holds']
+  return [
     'encode = network.configuration.vocabulary.encode',
     'parts = []',
     'for before, begin, length, holds in [',
-    ...parts,
+    ...tuples,
     ']:',
     `    text = begin + "".join(${call('gatescope.sample', sampled)})`,
     '    trace = gatescope.record(network, [encode(text)], interventions=holds)',
-    `    parts.append(trace[${literal(layer.name)}][${literal(signal)}][0, len(encode(before)) :])`,
-    'values = numpy.concatenate(parts)  # steps x neurons',
+    `    parts.append(${values}[0, len(encode(before)) :])`,
   ]
-  return lines.join('\n')
+}
+
+/** Return the lines that let the network read each part: bytes that are no text cannot be given to `gatescope.sample`. */
+function readLines(holds: readonly Hold[], parts: readonly WrittenPart[], append: string): string[] {
+  const tuples = parts.map(({ beginning, shared, row }) => {
+    const ids = [...beginning.ids, ...row.continuation.trace.token].join(', ')
+    return `    (${beginning.ids.length + shared}, [${ids}], ${listed(holdsAfter(holds, beginning.before))}),`
+  })
+  return [
+    'parts = []',
+    'for before, ids, holds in [',
+    ...tuples,
+    ']:',
+    '    trace = gatescope.record(network, [numpy.array(ids)], interventions=holds)',
+    append,
+  ]
 }
 
 /** What the axes of a space of states are: two neurons, or principal components of every `stride`-th step. */

@@ -168,6 +168,9 @@ const FIELD_NAMES: ReadonlySet<string> = new Set<
   'rows',
 ])
 
+/** The fields that an address may have several times. */
+const LIST_NAMES: ReadonlySet<string> = new Set(['hold', 'branch', 'sets'])
+
 /** A field of an address: its parser, the accepted values, and what is shown instead of a wrong one. */
 interface Field<T> {
   parse: (value: string) => T | null | undefined
@@ -200,6 +203,7 @@ export function fromAddress(search: string, fragment = '', report: (sentence: st
     read(name, { parse: parseRange, expected: text('LINK_EXPECTED_RANGE'), shown })
   for (const name of new Set(query.keys()))
     if (!FIELD_NAMES.has(name)) report(text('LINK_FIELD_UNKNOWN', { name: shortened(name) }))
+    else if (!LIST_NAMES.has(name) && query.getAll(name).length > 1) report(text('LINK_FIELD_REPEATED', { name }))
   const run = query.get('run')
   const view = read('view', choice(VIEWS, VIEWS.join(', '), 'LINK_SHOWN_NETWORK'))
   if (run === null && view !== null) report(text('LINK_RUN_MISSING'))
@@ -231,7 +235,7 @@ export function fromAddress(search: string, fragment = '', report: (sentence: st
       }) ?? START.neurons,
     panel:
       read('panel', choice(PANEL_TABS, PANEL_TABS.join(', '), 'LINK_SHOWN_EQUATIONS')) ??
-      (query.get('space') ? 'space' : START.panel),
+      (query.get('space') && !query.get('panel') ? 'space' : START.panel),
     space: readSpace(read),
     matrix: query.get('matrix') || null,
     sum: query.get('sum') || null,
@@ -341,7 +345,8 @@ function readSets(parts: readonly string[], report: (sentence: string) => void):
   return sets
 }
 
-const shortened = (value: string): string => (value.length > 40 ? `${value.slice(0, 40)}…` : value)
+/** Return the beginning of a long value, for a sentence. */
+export const shortened = (value: string): string => (value.length > 40 ? `${value.slice(0, 40)}…` : value)
 
 /** Return the sentence for a wrong value of a link: what was expected, what it is, and what is shown instead. */
 export function linkProblem(name: string, expected: string, value: string | number, shown: string): string {

@@ -30,7 +30,7 @@ import { Tour } from './tour.svelte'
 import { Writing } from './writing.svelte'
 
 /** Of a text that a text box holds; words have several characters each. */
-const MAX_BOX_CHARACTERS = 200_000
+export const MAX_BOX_CHARACTERS = 200_000
 const THUMBNAILS_AT_A_TIME = 2
 
 /** Everything that the pages read, and every change that they can make. */
@@ -76,7 +76,8 @@ export class Explorer {
   ) {
     this.navigation = new Navigation({
       viewChanged: () => this.loader.follow(),
-      linkOpened: () => {
+      linkOpened: (before) => {
+        this.sets.followHistory(before)
         this.loader.checkLink()
         this.loader.follow()
       },

@@ -27,7 +27,8 @@ export function parseHold(part: string): Hold | null {
   if (!fields || (!fields['to'] && fields['last'])) return null
   const [value, first] = [Number(fields['value']), Number(fields['first'])]
   const last = fields['last'] ? Number(fields['last']) : fields['to'] ? null : first
-  if (!Number.isFinite(value) || (last !== null && last < first)) return null
+  // The engine computes in float32, in which a larger number is no number.
+  if (!Number.isFinite(Math.fround(value)) || (last !== null && last < first)) return null
   const layer = `layer${Number(fields['layer'])}${fields['reverse'] ? '_reverse' : ''}`
   return { layer, neuron: Number(fields['neuron']), signal: fields['signal']!, value, first, last }
 }

@@ -1,5 +1,5 @@
 // Named sets of holds: those of the address, and those that this browser remembers of the run.
-import type { HoldSet } from '../data/view'
+import type { HoldSet, ViewState } from '../data/view'
 import { MAX_SETS, parseSet, setText } from './hold-address'
 import { hasHeld } from './link-check'
 import type { Loader } from './loader.svelte'
@@ -21,6 +21,8 @@ function storedSets(run: string): HoldSet[] {
 export class HoldSets {
   /** Grows when the remembered sets change. */
   #changes = $state(0)
+  /** The sets that were saved on this page, which Back and Forward forget and remember. */
+  readonly #saved = new Set<string>()
 
   constructor(
     private readonly navigation: Navigation,
@@ -51,7 +53,19 @@ export class HoldSets {
     const { holds } = this.navigation.state
     const letters = [...Array(26).keys()].map((k) => String.fromCharCode(65 + k))
     const name = letters.find((letter) => !this.all.some((set) => set.name === letter)) ?? letters[0]!
-    if (holds.length && this.hasRoom) this.#change([...this.navigation.state.sets, { name, holds }])
+    if (!holds.length || !this.hasRoom) return
+    this.#saved.add(name)
+    this.#change([...this.navigation.state.sets, { name, holds }])
+  }
+
+  /** Forget a set whose saving was undone, and remember one whose saving was redone. */
+  followHistory(before: ViewState): void {
+    const { run, sets } = this.navigation.state
+    if (run === null || run !== before.run) return
+    for (const name of this.#saved) {
+      const [was, is] = [before.sets, sets].map((all) => all.some((set) => set.name === name))
+      if (was !== is) this.#remember(run, sets, name)
+    }
   }
 
   /** Hold what a set holds. */
@@ -83,20 +97,22 @@ export class HoldSets {
 
   #withSet(set: HoldSet): readonly HoldSet[] {
     const { sets } = this.navigation.state
-    return sets.some(({ name }) => name === set.name) ? sets : [...sets, set]
+    if (sets.some(({ name }) => name === set.name)) return sets
+    // It was remembered before it came into the address.
+    this.#saved.delete(set.name)
+    return [...sets, set]
   }
 
   /** Change the sets of the address, and remember them; `gone` is the name of a set that is no more. */
   #change(sets: readonly HoldSet[], change: { against?: string | null } = {}, gone: string | null = null): void {
     const run = this.loader.run?.name
-    if (run !== undefined) {
-      const isOther = ({ name }: HoldSet): boolean => name !== gone && !sets.some((set) => set.name === name)
-      remember(
-        keyOf(run),
-        JSON.stringify([...sets, ...storedSets(run).filter(isOther)].slice(0, MAX_SETS).map(setText)),
-      )
-    }
-    this.#changes++
+    if (run !== undefined) this.#remember(run, sets, gone)
     this.navigation.go({ sets, ...change })
+  }
+
+  #remember(run: string, sets: readonly HoldSet[], gone: string | null): void {
+    const isOther = ({ name }: HoldSet): boolean => name !== gone && !sets.some((set) => set.name === name)
+    remember(keyOf(run), JSON.stringify([...sets, ...storedSets(run).filter(isOther)].slice(0, MAX_SETS).map(setText)))
+    this.#changes++
   }
 }

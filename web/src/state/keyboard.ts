@@ -83,7 +83,9 @@ function undoOrRedo(explorer: Explorer, event: KeyboardEvent): boolean {
   const key = event.key.toLowerCase()
   const redoes = (key === 'z' && event.shiftKey) || (key === 'y' && !event.shiftKey)
   if (!(event.ctrlKey || event.metaKey) || event.altKey || (key !== 'z' && !redoes)) return false
-  if (explorer.commands || (event.target as Element | null)?.matches?.('input, textarea, select')) return false
+  // Lists, sliders and switches have no text of their own to undo.
+  const fields = 'textarea, input:not([type=range], [type=checkbox], [type=radio])'
+  if (explorer.commands || (event.target as Element | null)?.matches?.(fields)) return false
   explorer.navigation[redoes ? 'redo' : 'undo']()
   return true
 }

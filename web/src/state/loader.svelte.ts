@@ -9,6 +9,7 @@ import { stepAt } from '../model/characters'
 import { hasWeights, isWhole, layerOf, pictureRequest, signalOf, topCount } from '../model/first-request'
 import { nearNames } from '../model/near-names'
 import { isOfSameTrace, type Picture } from '../model/picture'
+import { shortened } from './address'
 import { fittingView } from './carried-view'
 import { EquationCheck } from './equation-check.svelte'
 import { painted } from './idle'
@@ -221,11 +222,13 @@ export class Loader {
     if (problem !== null) this.problem = problem
     if (!list) return
     const isFirst = this.list === null
+    const wasMissing = this.missing
     this.list = list
     if (isFirst && this.opensOnlyRun && list.runs.length === 1) this.navigation.openOnly(list.runs[0]!.name)
     const summary = this.summary
-    if (returned) this.#reload()
+    if (returned || (wasMissing && this.run && summary)) this.#reload()
     else if (!this.run) this.follow()
+    else if (this.missing) this.#loadRun(this.navigation.state.run, false)
     else if (
       summary &&
       summary.name === this.run.name &&
@@ -251,7 +254,7 @@ export class Loader {
     if (name === null || !this.list) return
     if (!this.summary) {
       const near = this.nearRuns.length > 0
-      this.problem = text(near ? 'RUN_UNKNOWN_NEAR' : 'RUN_UNKNOWN', { name })
+      this.problem = text(near ? 'RUN_UNKNOWN_NEAR' : 'RUN_UNKNOWN', { name: shortened(name) })
       return
     }
     if (this.summary.state === 'unreadable') {

@@ -46,7 +46,7 @@ const TYPING = 'text'
 /** Called after the page changed the view, and after a link or the Back button did. */
 export interface NavigationListener {
   viewChanged: () => void
-  linkOpened: () => void
+  linkOpened: (before: ViewState) => void
 }
 
 export interface Hover {
@@ -72,13 +72,14 @@ export class Navigation {
   open(): () => void {
     const read = (): void => {
       clearTimeout(this.#addressTimer)
+      const before = this.state
       const notes: string[] = []
       this.state = fromAddress(location.search, location.hash, (sentence) => notes.push(sentence))
       this.notes = notes
       this.#endSeries()
       this.#place = placeOf(history.state)
       this.hover = { neuron: null, step: null }
-      this.listener.linkOpened()
+      this.listener.linkOpened(before)
     }
     read()
     const leave = (): void => this.#write('replace')

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gatescope.explorer.live.container import LiveFileError
 from gatescope.explorer.live.live_data import LiveRun, check_size
-from gatescope.explorer.live.page_file import live_page, packed
+from gatescope.explorer.live.page_file import packed, page_of
 from gatescope.explorer.live.program import Program, program
 from gatescope.files import FileError, write_bytes
 
@@ -47,14 +47,15 @@ def write_live_file(live: LiveRun, path: str | PathLike[str]) -> Sizes:
     """
     built, data = program(), live.container().to_bytes()
     check_size(live, data)
-    content = live_page(live.data["run"]["name"], data, built)
+    block = packed(data)
+    content = page_of(live.data["run"]["name"], block, len(data), built)
     try:
         write_bytes(Path(path), content)
     except FileError as error:
         raise LiveFileError(error.message) from error
-    return _sizes(content, data, built)
+    return _sizes(content, block, built)
 
 
-def _sizes(content: bytes, data: bytes, built: Program) -> Sizes:
+def _sizes(content: bytes, block: str, built: Program) -> Sizes:
     scripts = len(built.boot) + len(packed(built.unpack))
-    return Sizes(len(content), program=scripts + len(b64encode(built.packed)), data=len(packed(data)))
+    return Sizes(len(content), program=scripts + len(b64encode(built.packed)), data=len(block))

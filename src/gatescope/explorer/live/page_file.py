@@ -62,6 +62,18 @@ def live_page(title: str, data: bytes, program: Program) -> bytes:
         data: the container.
         program: the program.
     """
+    return page_of(title, packed(data), len(data), program)
+
+
+def page_of(title: str, block: str, size: int, program: Program) -> bytes:
+    """Return the HTML of a live file whose data are packed already.
+
+    Args:
+        title: the name of the run.
+        block: the container, as `packed` returns it.
+        size: the bytes of the container.
+        program: the program.
+    """
     boot = program.boot.decode("utf-8").strip()
     head = PAGE.format(
         policy=policy(boot, STYLE),
@@ -74,8 +86,8 @@ def live_page(title: str, data: bytes, program: Program) -> bytes:
         old_browser=sentence("LIVE_PAGE_OLD_BROWSER"),
         damaged=sentence("LIVE_PAGE_DAMAGED"),
     )
-    block = json.dumps({"format": FORMAT, "bytes": len(data), "data": packed(data)}, separators=(",", ":"))
-    sections = [head, f"{DATA_MARK.decode()}{block}{END_MARK.decode()}"]
+    fields = json.dumps({"format": FORMAT, "bytes": size, "data": block}, separators=(",", ":"))
+    sections = [head, f"{DATA_MARK.decode()}{fields}{END_MARK.decode()}"]
     sections.append(f'<script type="text/plain" id="gatescope-unpack">{packed(program.unpack)}</script>')
     base64 = b64encode(program.packed).decode("ascii")
     sections.append(f'<script type="text/plain" id="gatescope-program">{base64}</script>')
