@@ -101,7 +101,7 @@ export function evidenceText({ evidence, values }: Finding): string {
   if (values['high'] === 0 && evidence.measure === 'AUROC') parts.push(text('EVIDENCE_LOWER'))
   if (lag > 0) parts.push(text('EVIDENCE_AFTER', { steps: lag }))
   if (lag < 0) parts.push(text('EVIDENCE_BEFORE', { steps: -lag }))
-  return parts.join(', ')
+  return parts.join(text('LIST_CLAUSES'))
 }
 
 /** Return the finding that leads: of a counter if there is one, else the first one with a picture; null without any. */
@@ -151,7 +151,7 @@ export function viewOf({ run, finding }: FindingOfRun): ViewState {
 /** Return a strip in words, for a reader who hears it: the name of its neuron, and each character with its value. */
 export function cellsText(name: string, labels: readonly string[], values: ArrayLike<number>): string {
   const steps = labels.map((label, step) => `${characterName(label)} ${shortValue(values[step] ?? NaN)}`)
-  return text('CELLS_IN_WORDS', { name, values: steps.join(', ') })
+  return text('CELLS_IN_WORDS', { name, values: steps.join(text('LIST_CLAUSES')) })
 }
 
 const shortValue = (value: number): string => value.toFixed(1).replace('-', '−')

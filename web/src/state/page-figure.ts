@@ -39,7 +39,7 @@ export function pageFigure(
   }
   return {
     id: 'page',
-    name: text('PAGE_PICTURE', { neurons: panes.map(({ neuron }) => neuron).join(', ') }),
+    name: text('PAGE_PICTURE', { neurons: panes.map(({ neuron }) => neuron).join(text('LIST_NAMES')) }),
     scopes: ['sight', 'all'],
     scale: panes[0]?.scale ?? null,
     part: (scope) => {
