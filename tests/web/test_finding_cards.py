@@ -19,7 +19,7 @@ CODE = "def count(a):\n    if a:\n        x = 'yes it is'\n        return x\n   
 CODE_STEPS = 250
 CODE_CHARACTERS = 3_000
 WALKS = (
-    ("fails", "first N that fails"),
+    ("fails", "is right for 1 to"),
     ("remembers", "remembers how the string began"),
     ("marks", "marks the “Y”"),
     ("left_out", "leaves the “X” out"),

@@ -134,13 +134,28 @@ export function inOrder(findings: readonly FindingOfRun[]): FindingOfRun[] {
 const strengthOf = ({ finding: { evidence } }: FindingOfRun): number =>
   evidence === null ? 0 : evidence.measure === 'AUROC' ? 2 * evidence.score - 1 : evidence.score
 
+/** A part of a picture; `marked` is the cell of a failure, -1 for none. */
+interface VisiblePart {
+  labels: string[]
+  values: number[]
+  isCutBefore: boolean
+  isCutAfter: boolean
+  marked: number
+}
+
 /** Return the part of a picture of at most some cells in which the step of its finding stands near the end. */
-export function visiblePart({ picture, place }: Finding, cells: number): { labels: string[]; values: number[] } {
-  if (!picture) return { labels: [], values: [] }
+export function visiblePart({ kind, picture, place }: Finding, cells: number): VisiblePart {
+  if (!picture) return { labels: [], values: [], isCutBefore: false, isCutAfter: false, marked: -1 }
   const step = (place.step ?? picture.first) - picture.first
   const first = Math.max(0, Math.min(step - Math.floor((2 * cells) / 3), picture.labels.length - cells))
   const part = <T>(all: readonly T[]): T[] => all.slice(first, first + cells)
-  return { labels: part(picture.labels), values: part(picture.strips[0]?.values ?? []) }
+  return {
+    labels: part(picture.labels),
+    values: part(picture.strips[0]?.values ?? []),
+    isCutBefore: picture.first + first > 0,
+    isCutAfter: first + cells < picture.labels.length,
+    marked: kind === 'fails' ? step - first : -1,
+  }
 }
 
 /** Return the view that shows a finding. */
