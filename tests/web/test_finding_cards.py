@@ -71,6 +71,21 @@ def card(view: View, kind: str, words: str) -> tuple[Locator, int]:
     return found.first, 1
 
 
+def test_palette_finds_a_finding_by_its_words(landing: View) -> None:
+    settled(landing)
+    landing.page.keyboard.press("Control+k")
+    landing.page.keyboard.type("remembers began")
+    landing.page.keyboard.press("Enter")
+    shows(landing, "state_memoriser")
+
+
+def test_palette_answers_one_word_that_nothing_has(landing: View) -> None:
+    settled(landing)
+    landing.page.keyboard.press("Control+k")
+    landing.page.keyboard.type("zzz")
+    expect(landing.at("commands")).to_contain_text("Nothing has “zzz”.")
+
+
 def shows(view: View, run: str, *, signal: str | None = None) -> None:
     """Check that the strips of a run are on the screen, with a neuron and a step that the address names."""
     expect(view.at("strips-canvas")).to_be_visible()
