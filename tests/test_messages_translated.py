@@ -101,6 +101,44 @@ def test_a_translation_has_the_fields_of_english(code: str, file: str) -> None:
     assert wrong == {}, "(fields in English, fields in the translation)"
 
 
+HALF_WIDTH = re.compile(r"[\u4e00-\u9fff”）}]\s*[,;:](?!\w)|[,;:]\s*[\u4e00-\u9fff]")
+SPACED_QUOTES = re.compile(r"[\u4e00-\u9fff，。：；（）] “|” [\u4e00-\u9fff，。：；（）]")
+OTHER_SPELLINGS = {
+    "奈特": "纳特",
+    r"意外(?!度|错误)": "意外度",
+    r"意外程度": "意外度",
+    "活(页|文)": "可交互文件",
+    "(?<![字子符一])串": "字符串",
+}
+"""A pattern of a second spelling -> the term of the glossary."""
+
+
+def _chinese_sentences() -> Iterator[tuple[str, str]]:
+    for file in sorted((FOLDER / CHINESE).rglob("*.*")):
+        for place, sentence in _entries(file).items():
+            yield f"{file.name}: {place}", re.sub(r"\{(\w*)[^{}]*\}", r"{\1}", sentence)
+
+
+def test_chinese_sentences_have_full_width_punctuation() -> None:
+    fields = re.compile(r"\{path\}:\{key\}")  # part of a command
+    wrong = [place for place, sentence in _chinese_sentences() if HALF_WIDTH.search(fields.sub("", sentence))]
+    assert wrong == []
+
+
+def test_chinese_quotation_marks_have_no_spaces() -> None:
+    assert [place for place, sentence in _chinese_sentences() if SPACED_QUOTES.search(sentence)] == []
+
+
+def test_chinese_terms_have_one_spelling() -> None:
+    wrong = [
+        f"{place}: {term}"
+        for place, sentence in _chinese_sentences()
+        for pattern, term in OTHER_SPELLINGS.items()
+        if re.search(pattern, sentence)
+    ]
+    assert wrong == []
+
+
 def test_messages_are_english_unless_another_language_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
     monkeypatch.setitem(catalogue(CHINESE), "UNKNOWN_NAME", "{what}：应为 {names} 之一，实际为 {name!r}。")

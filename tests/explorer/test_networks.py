@@ -60,6 +60,13 @@ def test_weights_are_the_bytes_of_the_file(page: Page, run: Run) -> None:
     assert summary["weights_bytes"] == len(answer.content)
 
 
+@pytest.mark.parametrize("step", [0, 7])
+def test_list_of_runs_has_the_step_of_the_best_weights(page: Page, run: Run, step: int) -> None:
+    run.save_weights(run.network()[0].state_dict(), step)
+    (summary,) = page.get("/api/runs").json()["runs"]
+    assert summary["weights_step"] == step
+
+
 def test_weights_of_a_checkpoint_are_its_own(page: Page, run: Run) -> None:
     for step in (0, 3, 6):
         sent, stored = load(page.get(f"/api/runs/lstm/weights?checkpoint={step}").content), run.network(step)[0]

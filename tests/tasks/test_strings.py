@@ -163,9 +163,9 @@ def test_the_first_failure_is_the_first_number_that_fails(name: str, broken: int
     assert (score.value == 1) == (broken > 10)
     assert set(score.details["exact"]) == set(range(1, 11)) - {broken, broken + 3}
     if broken == 14 and name == "counter":
-        assert score.text == "exact for every N from 1 to 10; the first N it gets wrong is 14"
+        assert score.text == "exact for every N from 1 to 10; first wrong at 14"
     if broken == 4 and name == "counter":
-        assert score.text == "exact for 8 of the 10 values of N from 1 to 10; the first N it gets wrong is 4"
+        assert score.text == "exact for 8 of the 10 values of N from 1 to 10; first wrong at 4"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ CODE = "def count(a):\n    if a:\n        x = 'yes it is'\n        return x\n   
 CODE_STEPS = 250
 CODE_CHARACTERS = 3_000
 WALKS = (
-    ("fails", "first N that fails"),
+    ("fails", "is right for 1 to"),
     ("remembers", "remembers how the string began"),
     ("marks", "marks the “Y”"),
     ("left_out", "leaves the “X” out"),
@@ -69,6 +69,21 @@ def card(view: View, kind: str, words: str) -> tuple[Locator, int]:
         return found.first, 0
     view.at("all-findings").click()
     return found.first, 1
+
+
+def test_palette_finds_a_finding_by_its_words(landing: View) -> None:
+    settled(landing)
+    landing.page.keyboard.press("Control+k")
+    landing.page.keyboard.type("remembers began")
+    landing.page.keyboard.press("Enter")
+    shows(landing, "state_memoriser")
+
+
+def test_palette_answers_one_word_that_nothing_has(landing: View) -> None:
+    settled(landing)
+    landing.page.keyboard.press("Control+k")
+    landing.page.keyboard.type("zzz")
+    expect(landing.at("commands")).to_contain_text("Nothing has “zzz”.")
 
 
 def shows(view: View, run: str, *, signal: str | None = None) -> None:

@@ -184,7 +184,18 @@ def test_written_text_is_that_of_python(shown: HeldView, temperature: str, seed:
     menu.get_by_test_id("hold-number").fill(f"{value:g}")
     menu.get_by_test_id("hold-submit").click()
     eventually(lambda: _check_text(shown, held))
-    expect(shown.at("write-unheld")).to_have_text("Without the holds it writes: " + written.replace("\n", "⏎"))
+    different = next(
+        (k for k, (one, other) in enumerate(zip(written, held, strict=False)) if one != other),
+        min(len(written), len(held)),
+    )
+
+    def quoted(text: str) -> str:
+        shown = text[: different + 20].replace("\n", "⏎") + ("…" if len(text) > different + 20 else "")
+        return f"“{shown}”" if text else "nothing"
+
+    expect(shown.at("write-unheld")).to_have_text(
+        f"After the end of the text it goes on with {quoted(held)} instead of {quoted(written)}."
+    )
     shown.at("write").click()
     shown.at("write-keep").click()
     expect(shown.at("text-box")).to_have_value(text + held)

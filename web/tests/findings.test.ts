@@ -27,6 +27,16 @@ describe('the picture on a card', () => {
   })
 })
 
+describe('the picture of a failure', () => {
+  it('marks the step that is wrong, and says where it is cut', () => {
+    const fails = { ...finding(27, 1), kind: 'fails' }
+    const { labels, marked, isCutBefore, isCutAfter } = visiblePart(fails, 18)
+    expect([labels[marked], isCutBefore, isCutAfter]).toEqual(['27', true, false])
+    expect(visiblePart({ ...fails, kind: 'marks' }, 18).marked).toBe(-1)
+    expect(visiblePart(finding(3, 1, 4), 18)).toMatchObject({ isCutBefore: false, isCutAfter: false })
+  })
+})
+
 describe('the order of findings', () => {
   it('puts a neuron that is high at a symbol before one that is low there', () => {
     const run = { name: 'r', task: { name: 't' } } as Summary

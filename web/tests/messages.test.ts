@@ -144,6 +144,19 @@ describe('another language', () => {
     catalogue.translation = { page: english, titles: {} }
   })
 
+  it.each([
+    ['应为{x}。', 'network', '应为 network。'],
+    ['应为 {x}。', '空', '应为空。'],
+    ['{x} 的取值', '细胞状态', '细胞状态的取值'],
+    ['上的 {x}', '细胞状态', '上的细胞状态'],
+    ['{x}和{y}', '0.76', '0.76 和{y}'],
+    ['（{x}）：{x}', 'h', '（h）：h'],
+  ])('spaces %s around %s as Chinese is spaced', (sentence, x, spaced) => {
+    catalogue.translation = { page: { NEURON_TITLE: sentence }, titles: {} }
+    expect(text('NEURON_TITLE', { x })).toBe(spaced)
+    catalogue.translation = { page: english, titles: {} }
+  })
+
   it('is the first one that the browser prefers and the page has', () => {
     expect(firstKnown(['zh-CN', 'en'])).toBe('zh')
     expect(firstKnown(['fr', 'zh-Hant-TW'])).toBe('zh')

@@ -23,6 +23,7 @@ from gatescope.runs import HISTORY, SAMPLES, STUDIES, WEIGHTS, Run, find_runs
 from gatescope.runs.run_findings import FINDINGS as STARRED
 from gatescope.runs.states import is_new
 from gatescope.runs.tags import TAGS
+from gatescope.runs.tensors import stored_step
 from gatescope.tasks import Task
 from gatescope.tasks.adopted import Adopted
 from gatescope.training import Settings, stored_settings
@@ -178,6 +179,7 @@ def empty_summary(name: str, run: Run) -> dict[str, Any]:
         "readout": SYMBOLS.to_json(),
         "step": 0,
         "weights": False,
+        "weights_step": None,
         "weights_bytes": 0,
         "weights_stamp": None,
         "findings_stamp": None,
@@ -229,6 +231,7 @@ def summary_of(name: str, run: Run) -> dict[str, Any]:
         "readout": configuration.readout.to_json(),
         "step": last.get("step") or 0,
         "weights": weights is not None,
+        "weights_step": stored_step(run.path / WEIGHTS) if weights else None,
         "weights_bytes": weights[1] if weights else 0,
         "weights_stamp": stamp_text(weights),
         "findings_stamp": findings_stamp(run) if weights else None,

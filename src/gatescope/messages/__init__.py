@@ -19,7 +19,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
-from gatescope.messages.languages import ENGLISH, language
+from gatescope.messages.languages import CHINESE, ENGLISH, language
 
 FOLDER = Path(__file__).parent
 ENGLISH_FOLDER = FOLDER / ENGLISH
@@ -122,7 +122,7 @@ class _PluralFormatter(Formatter):
 
     def format_field(self, value: Any, format_spec: str) -> str:
         if isinstance(value, tuple) and any(isinstance(part, Message) for part in value):
-            return ", ".join(map(str, value))
+            return ("，" if language() == CHINESE else ", ").join(map(str, value))
         if _NUMBER_FORMAT.fullmatch(format_spec) or (not set("|#") & set(format_spec) and format_spec.isascii()):
             return _on_one_line(value, str(format(value, format_spec)))
         singular, _, plural = format_spec.partition("|")

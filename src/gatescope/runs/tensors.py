@@ -51,6 +51,21 @@ def load_tensors(
     return parse_tensors(content, path, expected)
 
 
+def stored_step(path: Path) -> int | None:
+    """Return the step in the metadata of a file of tensors, without reading the tensors; None if the file has none.
+
+    Args:
+        path: the file.
+    """
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(size)) if size <= HEADER_BYTES else {}
+        return int(header["__metadata__"]["step"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
 def largest_file(expected: Mapping[str, tuple[int, ...]]) -> int:
     """Return the most bytes of a file with tensors of these shapes."""
     return HEADER_BYTES + VALUE_BYTES * sum(map(math.prod, expected.values()))

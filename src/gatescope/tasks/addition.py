@@ -65,8 +65,8 @@ class Addition(SavedTask):
     name: ClassVar[str] = "addition"
     title: ClassVar[str] = "Addition"
     question: ClassVar[str] = (
-        "Two of many numbers are marked, and after the last number the network must predict their sum: "
-        "which neuron adds at a mark and stays where it is at all other numbers?"
+        "Two of many numbers are marked, and it must predict their sum: "
+        "which neuron adds at a mark and stays where it is elsewhere?"
     )
     settings: ClassVar[Recommended] = Recommended(
         layers=(32,),

@@ -5,7 +5,7 @@ import type { Tracks } from './features'
 import type { Run, Summary } from './run'
 import type { RunList, Source } from './source'
 
-/** Patterns with "*" of a kind of names, compiled once. */
+/** Patterns with "*" of a kind of names, compiled once: those of two features first, then those with the longest fixed part. */
 const compiled = new WeakMap<object, [RegExp, string][]>()
 
 function patternsOf(entries: Readonly<Record<string, string>>): [RegExp, string][] {
@@ -14,6 +14,7 @@ function patternsOf(entries: Readonly<Record<string, string>>): [RegExp, string]
     const escaped = (part: string): string => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&')
     patterns = Object.entries(entries)
       .filter(([name]) => name.includes('*'))
+      .sort(([a], [b]) => +(b[0] === '*') - +(a[0] === '*') || b.length - a.length)
       .map(([name, title]) => [new RegExp(`^${name.split('*').map(escaped).join('(.+?)')}$`, 's'), title])
     compiled.set(entries, patterns)
   }

@@ -38,6 +38,8 @@ export interface Summary {
   step: number
   /** Whether there are weights: trained or imported. */
   weights: boolean
+  /** The training step of the best weights; null if unknown, absent in live files of earlier versions. */
+  weights_step?: number | null
   /** The size of the file of the weights. */
   weights_bytes: number
   /** A text that changes with the weights; null without weights. */

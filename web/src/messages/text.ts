@@ -21,11 +21,21 @@ function fill(field: RegExpMatchArray, values: Values): string | null {
   return (value === 1 ? singular : plural).replaceAll('#', typeof value === 'number' ? grouped(value) : value)
 }
 
+/** Space Chinese around values: none between Chinese characters, one beside Latin letters and digits. `\0` bounds a value. */
+const spaced = (sentence: string): string =>
+  sentence
+    .replace(/([一-鿿]) ?\0+ ?(?=[一-鿿])/g, '$1')
+    .replace(/([一-鿿])\0+(?=\w)|(\w)\0+(?=[一-鿿])/g, '$1$2 ')
+    .replaceAll('\0', '')
+
 /** Return a sentence with its values filled in. */
 export function text(code: Code, values: Values = {}): string {
-  return catalogue
-    .sentence(code)
-    .replace(FIELD, (...field) => fill(field as unknown as RegExpMatchArray, values) ?? field[0])
+  return spaced(
+    catalogue.sentence(code).replace(FIELD, (...field) => {
+      const value = fill(field as unknown as RegExpMatchArray, values)
+      return value === null ? field[0] : `\0${value}\0`
+    }),
+  )
 }
 
 /** A part of a sentence: text, or the name of an element that stands in it. */
@@ -41,11 +51,13 @@ export function pieces(code: Code, values: Values = {}): Piece[] {
     textSoFar += sentence.slice(end, field.index)
     end = field.index + field[0].length
     const value = fill(field, values)
-    if (value !== null) textSoFar += value
+    if (value !== null) textSoFar += `\0${value}\0`
     else {
-      cut.push({ text: textSoFar }, { element: field[1]! })
+      cut.push({ text: spaced(textSoFar) }, { element: field[1]! })
       textSoFar = ''
     }
   }
-  return [...cut, { text: textSoFar + sentence.slice(end) }].filter((piece) => !('text' in piece) || piece.text !== '')
+  return [...cut, { text: spaced(textSoFar + sentence.slice(end)) }].filter(
+    (piece) => !('text' in piece) || piece.text !== '',
+  )
 }

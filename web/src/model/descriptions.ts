@@ -41,7 +41,7 @@ export function outputsText({ kind, names, reads }: Readout): string {
   if (kind === 'symbols') return ''
   const count = names.length
   const counted = kind === 'classes' ? text('PREDICTS_CLASSES', { count }) : text('PREDICTS_NUMBERS', { count })
-  const outputs = count <= MAX_NAMED_OUTPUTS ? names.join(', ') : counted
+  const outputs = count <= MAX_NAMED_OUTPUTS ? names.join(text('LIST_NAMES')) : counted
   return reads === 'last step' ? text('PREDICTS_LAST_STEP', { outputs }) : text('PREDICTS_EVERY_STEP', { outputs })
 }
 
@@ -58,7 +58,9 @@ export function layersText(
   ].join('')
   const sizes = [...new Set(counted.map((layer) => layer.neurons))].map(thousands)
   const joined =
-    separator === 'comma' ? sizes.join(', ') : sizes.reduce((first, last) => text('LAYERS_AND', { first, last }))
+    separator === 'comma'
+      ? sizes.join(text('LIST_NAMES'))
+      : sizes.reduce((first, last) => text('LAYERS_AND', { first, last }))
   const neurons = joined === '1' ? 1 : 2
   return text('LAYERS', { layers: counted.length, sizes: joined, neurons, directions })
 }

@@ -101,7 +101,7 @@ export function evidenceText({ evidence, values }: Finding): string {
   if (values['high'] === 0 && evidence.measure === 'AUROC') parts.push(text('EVIDENCE_LOWER'))
   if (lag > 0) parts.push(text('EVIDENCE_AFTER', { steps: lag }))
   if (lag < 0) parts.push(text('EVIDENCE_BEFORE', { steps: -lag }))
-  return parts.join(', ')
+  return parts.join(text('LIST_CLAUSES'))
 }
 
 /** Return the finding that leads: of a counter if there is one, else the first one with a picture; null without any. */
@@ -134,13 +134,28 @@ export function inOrder(findings: readonly FindingOfRun[]): FindingOfRun[] {
 const strengthOf = ({ finding: { evidence } }: FindingOfRun): number =>
   evidence === null ? 0 : evidence.measure === 'AUROC' ? 2 * evidence.score - 1 : evidence.score
 
+/** A part of a picture; `marked` is the cell of a failure, -1 for none. */
+interface VisiblePart {
+  labels: string[]
+  values: number[]
+  isCutBefore: boolean
+  isCutAfter: boolean
+  marked: number
+}
+
 /** Return the part of a picture of at most some cells in which the step of its finding stands near the end. */
-export function visiblePart({ picture, place }: Finding, cells: number): { labels: string[]; values: number[] } {
-  if (!picture) return { labels: [], values: [] }
+export function visiblePart({ kind, picture, place }: Finding, cells: number): VisiblePart {
+  if (!picture) return { labels: [], values: [], isCutBefore: false, isCutAfter: false, marked: -1 }
   const step = (place.step ?? picture.first) - picture.first
   const first = Math.max(0, Math.min(step - Math.floor((2 * cells) / 3), picture.labels.length - cells))
   const part = <T>(all: readonly T[]): T[] => all.slice(first, first + cells)
-  return { labels: part(picture.labels), values: part(picture.strips[0]?.values ?? []) }
+  return {
+    labels: part(picture.labels),
+    values: part(picture.strips[0]?.values ?? []),
+    isCutBefore: picture.first + first > 0,
+    isCutAfter: first + cells < picture.labels.length,
+    marked: kind === 'fails' ? step - first : -1,
+  }
 }
 
 /**
@@ -156,7 +171,7 @@ export function viewOf({ run, finding: { place, picture } }: FindingOfRun): View
 /** Return a strip in words, for a reader who hears it: the name of its neuron, and each character with its value. */
 export function cellsText(name: string, labels: readonly string[], values: ArrayLike<number>): string {
   const steps = labels.map((label, step) => `${characterName(label)} ${shortValue(values[step] ?? NaN)}`)
-  return text('CELLS_IN_WORDS', { name, values: steps.join(', ') })
+  return text('CELLS_IN_WORDS', { name, values: steps.join(text('LIST_CLAUSES')) })
 }
 
 const shortValue = (value: number): string => value.toFixed(1).replace('-', '−')

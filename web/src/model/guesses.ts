@@ -54,12 +54,12 @@ export function shortPrediction(picture: Picture, step: number): string {
       .filter(({ middle }) => !Number.isNaN(middle))
       .slice(0, MAX_NAMED_OUTPUTS)
       .map(({ name, middle }) => text('VERDICT_ESTIMATE', { name, value: shortNumber(middle) }))
-      .join(', ')
+      .join(text('LIST_NAMES'))
   return guessesAt(picture, step)
     .guesses.map(({ label, probability }) =>
       text('PEEK_GUESS', { name: guessName(picture, label), probability: percent(probability) }),
     )
-    .join(', ')
+    .join(text('LIST_NAMES'))
 }
 
 /** Return the id of the target class of a step, of its whole sequence for many-to-one networks; -1 if unknown. */

@@ -20,7 +20,7 @@ export function stepName(network: NetworkInfo, trace: Trace, step: number): stri
   const values = Array.from({ length: input.width }, (_, k) => input.data[step * input.width + k]!)
   return values
     .map((value, k) => text('STEP_NUMBER', { name: network.vocabulary[k] ?? '', value: shortNumber(value) }))
-    .join(', ')
+    .join(text('LIST_NAMES'))
 }
 
 /** Return the first step of the sequence that a step is in, and the step after its last one. */

@@ -87,10 +87,10 @@ function estimatesVerdict(network: NetworkInfo, trace: Trace, step: number): Ver
     if (interval(readout) === null) return estimate
     return text('VERDICT_INTERVAL', { estimate, low: shortNumber(low), high: shortNumber(high) })
   })
-  const targets = known.map(({ target }) => shortNumber(target)).join(', ')
-  const errors = known.map(({ target, middle }) => shortNumber(Math.abs(target - middle))).join(', ')
+  const targets = known.map(({ target }) => shortNumber(target)).join(text('LIST_NAMES'))
+  const errors = known.map(({ target, middle }) => shortNumber(Math.abs(target - middle))).join(text('LIST_NAMES'))
   return {
-    text: text('VERDICT_ESTIMATES', { estimates: named.join(', ') }),
+    text: text('VERDICT_ESTIMATES', { estimates: named.join(text('LIST_NAMES')) }),
     correct: null,
     target: known.length ? text('VERDICT_ERRORS', { targets, errors }) : text('VERDICT_TARGET_UNKNOWN_HERE'),
   }

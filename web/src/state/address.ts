@@ -179,7 +179,8 @@ interface Field<T> {
 }
 
 /** Return a field that accepts one of some names. */
-function choice<T extends string>(names: readonly T[], expected: string, shown: Code): Field<T> {
+function choice<T extends string>(names: readonly T[], shown: Code): Field<T> {
+  const expected = names.join(text('LIST_NAMES'))
   return { parse: (value) => names.find((name) => name === value), expected, shown }
 }
 
@@ -205,10 +206,9 @@ export function fromAddress(search: string, fragment = '', report: (sentence: st
     if (!FIELD_NAMES.has(name)) report(text('LINK_FIELD_UNKNOWN', { name: shortened(name) }))
     else if (!LIST_NAMES.has(name) && query.getAll(name).length > 1) report(text('LINK_FIELD_REPEATED', { name }))
   const run = query.get('run')
-  const view = read('view', choice(VIEWS, VIEWS.join(', '), 'LINK_SHOWN_NETWORK'))
+  const view = read('view', choice(VIEWS, 'LINK_SHOWN_NETWORK'))
   if (run === null && view !== null) report(text('LINK_RUN_MISSING'))
   const unknownView = run !== null && query.get('view') !== null && view === null
-  const [first, second] = MEASURES
   const state: ViewState = {
     view: run === null ? 'runs' : (view ?? (unknownView ? 'network' : 'runs')),
     run,
@@ -217,16 +217,16 @@ export function fromAddress(search: string, fragment = '', report: (sentence: st
     neuron: readCount('neuron', 'LINK_SHOWN_NO_NEURON'),
     step: readCount('step', 'LINK_SHOWN_NO_STEP'),
     text: query.get('text') ?? new URLSearchParams(fragment.replace(/^#/, '')).get('text') ?? readStored(query, report),
-    sort: read('sort', choice(SORTS, SORTS.join(', '), 'LINK_SHOWN_ORDER')) ?? START.sort,
-    order: read('order', choice(RUN_ORDERS, RUN_ORDERS.join(', '), 'LINK_SHOWN_RUN_ORDER')) ?? START.order,
+    sort: read('sort', choice(SORTS, 'LINK_SHOWN_ORDER')) ?? START.sort,
+    order: read('order', choice(RUN_ORDERS, 'LINK_SHOWN_RUN_ORDER')) ?? START.order,
     zoom:
       read('zoom', {
         parse: (value) => (value === FIT ? FIT_ZOOM : (parseCount(value) ?? ZOOMS) < ZOOMS ? parseCount(value) : null),
         expected: text('LINK_EXPECTED_ZOOM', { last: ZOOMS - 1 }),
         shown: 'LINK_SHOWN_ZOOM',
       }) ?? START.zoom,
-    scale: read('scale', choice(SCALES, SCALES.join(', '), 'LINK_SHOWN_SCALE')) ?? START.scale,
-    as: read('as', choice(FORMS, FORMS.join(', '), 'LINK_SHOWN_STRIPS')) ?? START.as,
+    scale: read('scale', choice(SCALES, 'LINK_SHOWN_SCALE')) ?? START.scale,
+    as: read('as', choice(FORMS, 'LINK_SHOWN_STRIPS')) ?? START.as,
     neurons:
       read('neurons', {
         parse: parseNeurons,
@@ -234,13 +234,13 @@ export function fromAddress(search: string, fragment = '', report: (sentence: st
         shown: 'LINK_SHOWN_NO_NEURONS',
       }) ?? START.neurons,
     panel:
-      read('panel', choice(PANEL_TABS, PANEL_TABS.join(', '), 'LINK_SHOWN_EQUATIONS')) ??
+      read('panel', choice(PANEL_TABS, 'LINK_SHOWN_EQUATIONS')) ??
       (query.get('space') && !query.get('panel') ? 'space' : START.panel),
     space: readSpace(read),
     matrix: query.get('matrix') || null,
     sum: query.get('sum') || null,
     operation: readCount('operation', 'LINK_SHOWN_ALL_OPERATIONS'),
-    over: read('over', choice(OVERS, OVERS.join(', '), 'LINK_SHOWN_HELD_OUT')) ?? START.over,
+    over: read('over', choice(OVERS, 'LINK_SHOWN_HELD_OUT')) ?? START.over,
     at: query.get('at') || null,
     bin: query.get('bin') || null,
     feature: query.get('feature') || null,
@@ -253,13 +253,12 @@ export function fromAddress(search: string, fragment = '', report: (sentence: st
     }),
     pair: readRange('pair', 'LINK_SHOWN_NO_PAIR'),
     checkpoint: readCount('checkpoint', 'LINK_SHOWN_BEST_WEIGHTS'),
-    by:
-      read('by', choice(MEASURES, text('LINK_EXPECTED_MEASURE', { first, second }), 'LINK_SHOWN_GRADIENT')) ?? START.by,
+    by: read('by', choice(MEASURES, 'LINK_SHOWN_GRADIENT')) ?? START.by,
     drive: query.get('drive') || null,
     source: readCount('source', 'LINK_SHOWN_NEURON'),
     sets: readSets(query.getAll('sets'), report),
     against: query.get('against') || null,
-    below: read('below', choice(BELOWS, BELOWS.join(', '), 'LINK_SHOWN_BELOW')) ?? START.below,
+    below: read('below', choice(BELOWS, 'LINK_SHOWN_BELOW')) ?? START.below,
     holds: readHolds(query.getAll('hold'), report),
     write: read('write', {
       parse: (value) => numberIn(value, 0, MAX_WRITTEN_SYMBOLS, true),
@@ -278,8 +277,8 @@ export function fromAddress(search: string, fragment = '', report: (sentence: st
     }),
     branches: readBranches(query.getAll('branch'), report),
     beside: read('with', { parse: parseBeside, expected: text('LINK_EXPECTED_WITH'), shown: 'LINK_SHOWN_ALONE' }),
-    pairs: read('pairs', choice(PAIRINGS, PAIRINGS.join(', '), 'LINK_SHOWN_PAIRS')),
-    difference: read('rows', choice([DIFFERENCE], DIFFERENCE, 'LINK_SHOWN_BOTH')) !== null,
+    pairs: read('pairs', choice(PAIRINGS, 'LINK_SHOWN_PAIRS')),
+    difference: read('rows', choice([DIFFERENCE], 'LINK_SHOWN_BOTH')) !== null,
   }
   if (state.view === 'neuron' && state.neuron === null) state.neuron = 0
   return state
@@ -350,6 +349,6 @@ export const shortened = (value: string): string => (value.length > 40 ? `${valu
 
 /** Return the sentence for a wrong value of a link: what was expected, what it is, and what is shown instead. */
 export function linkProblem(name: string, expected: string, value: string | number, shown: string): string {
-  const field = `${name[0]!.toUpperCase()}${name.slice(1)}`
-  return text('LINK_VALUE_WRONG', { field, expected, value: shortened(String(value)), shown })
+  const sentence = text('LINK_VALUE_WRONG', { field: name, expected, value: shortened(String(value)), shown })
+  return `${sentence[0]!.toUpperCase()}${sentence.slice(1)}`
 }

@@ -3,6 +3,7 @@ import { PANEL_TABS, type PanelTab, SCALES, type Sort, SORTS, START, type View }
 import { catalogue, LANGUAGES, NAMES } from '../messages/catalogue.svelte'
 import { type Code, text } from '../messages/text'
 import type { Command } from '../model/command-search'
+import { findingSentence, inOrder, viewOf } from '../model/findings'
 import { chipText, scoreText } from '../model/labels'
 import { actCommands } from './act-commands'
 import type { Explorer } from './explorer.svelte'
@@ -47,6 +48,7 @@ export function commandsOf(explorer: Explorer): Command[] {
     ...pageCommands(explorer),
     ...actCommands(explorer),
     ...runCommands(explorer),
+    ...findingCommands(explorer),
     ...viewCommands(explorer),
     ...settings(explorer),
   ]
@@ -78,6 +80,20 @@ function runCommands(explorer: Explorer): Command[] {
     group,
     run: () => explorer.go({ ...START, view: 'network', run: name }),
   }))
+}
+
+/** Return the findings of all runs that are measured. */
+function findingCommands(explorer: Explorer): Command[] {
+  return (explorer.list?.runs ?? []).flatMap((run) =>
+    inOrder((explorer.findings.byRun.get(run.name)?.findings ?? []).map((finding) => ({ run, finding }))).map(
+      (item) => ({
+        title: findingSentence(item.finding),
+        words: `${item.finding.kind} ${run.name}`,
+        group: text('COMMANDS_FINDING', { run: run.name }),
+        run: () => explorer.go(viewOf(item)),
+      }),
+    ),
+  )
 }
 
 function viewCommands(explorer: Explorer): Command[] {

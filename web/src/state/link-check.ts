@@ -26,13 +26,13 @@ export function checkRun(state: ViewState, run: Run): CheckedView {
   const layers = run.layers.map(({ name }) => name)
   if (state.layer !== null && !layers.includes(state.layer)) {
     const shown = text('LINK_SHOWN_LAYER', { layer: layers[0]! })
-    sentences.push(linkProblem('layer', layers.join(', '), state.layer, shown))
+    sentences.push(linkProblem('layer', layers.join(text('LIST_NAMES')), state.layer, shown))
     checked.layer = null
   }
   const layer = run.layers.find(({ name }) => name === checked.layer) ?? run.layers[0]!
   const signals = layer.signals.map(({ name }) => name)
   if (state.signal !== null && !signals.includes(state.signal)) {
-    const expected = text('LINK_EXPECTED_SIGNAL', { layer: layer.name, signals: signals.join(', ') })
+    const expected = text('LINK_EXPECTED_SIGNAL', { layer: layer.name, signals: signals.join(text('LIST_NAMES')) })
     sentences.push(linkProblem('signal', expected, state.signal, text('LINK_SHOWN_SIGNAL')))
     checked.signal = null
   }
@@ -40,22 +40,22 @@ export function checkRun(state: ViewState, run: Run): CheckedView {
   const recurrentDrives = (run.layers.at(-1)?.drives ?? []).filter(({ name }) => name.startsWith('u.'))
   const drives = recurrentDrives.map(({ name }) => name.slice(2))
   if (state.drive !== null && !drives.includes(state.drive)) {
-    const expected = drives.join(', ') || text('LINK_EXPECTED_NONE')
+    const expected = drives.join(text('LIST_NAMES')) || text('LINK_EXPECTED_NONE')
     sentences.push(linkProblem('drive', expected, state.drive, text('LINK_SHOWN_DRIVE')))
     checked.drive = null
   }
   if (state.checkpoint !== null && !run.checkpoints.includes(state.checkpoint)) {
     const expected = run.checkpoints.length
-      ? text('LINK_EXPECTED_CHECKPOINT', { steps: run.checkpoints.join(', ') })
+      ? text('LINK_EXPECTED_CHECKPOINT', { steps: run.checkpoints.join(text('LIST_NAMES')) })
       : text('LINK_EXPECTED_NO_CHECKPOINT')
     sentences.push(linkProblem('checkpoint', expected, state.checkpoint, text('LINK_SHOWN_BEST_WEIGHTS')))
     checked.checkpoint = null
   }
-  const expectedHeld = text('LINK_EXPECTED_HELD', { layers: layers.join(', ') })
+  const expectedHeld = text('LINK_EXPECTED_HELD', { layers: layers.join(text('LIST_NAMES')) })
   const { beside } = state
   if (beside?.kind === 'checkpoint' && beside.step !== null && !run.checkpoints.includes(beside.step)) {
     const expected = run.checkpoints.length
-      ? text('LINK_EXPECTED_CHECKPOINT', { steps: run.checkpoints.join(', ') })
+      ? text('LINK_EXPECTED_CHECKPOINT', { steps: run.checkpoints.join(text('LIST_NAMES')) })
       : text('LINK_EXPECTED_NO_CHECKPOINT')
     sentences.push(linkProblem('with', expected, besideText(beside), text('LINK_SHOWN_ALONE')))
     checked.beside = null
@@ -76,7 +76,7 @@ export function checkRun(state: ViewState, run: Run): CheckedView {
     return isThere
   })
   if (state.against !== null && !checked.sets.some(({ name }) => name === state.against)) {
-    const expected = checked.sets.map(({ name }) => name).join(', ') || text('LINK_EXPECTED_NONE')
+    const expected = checked.sets.map(({ name }) => name).join(text('LIST_NAMES')) || text('LINK_EXPECTED_NONE')
     sentences.push(linkProblem('against', expected, state.against, text('LINK_SHOWN_NO_AGAINST')))
     checked.against = null
   }

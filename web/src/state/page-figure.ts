@@ -40,7 +40,7 @@ export function pageFigure(
   }
   return {
     id: 'page',
-    name: text('PAGE_PICTURE', { neurons: panes.map(({ neuron }) => neuron).join(', ') }),
+    name: text('PAGE_PICTURE', { neurons: panes.map(({ neuron }) => neuron).join(text('LIST_NAMES')) }),
     scopes: ['sight', 'all'],
     scale: commonScale(panes),
     part: (scope) => {

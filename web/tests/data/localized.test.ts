@@ -28,6 +28,19 @@ describe('a title', () => {
     expect(titleOf('feature', 'neighbours.next=⏎', '')).toBe('下一个字符（向前看）：⏎')
   })
 
+  it.each([
+    ['counts.a', '已有的 a 数'],
+    ['counts.a_run', '连续的 a 数'],
+    ['counts.a_in_line', '本行的 a 数'],
+    ['counts.c_minus_X', 'c 比 X 多几个'],
+    ['counts.a > 0', '已有的 a 数 > 0'],
+    ['task.reading & not counts.a_run > 1', '读入 且非 连续的 a 数 > 1'],
+    ['numbers.x.change', 'x 的变化'],
+  ])('of the feature %s has the pattern with the longest fixed part', (name, title) => {
+    show('zh')
+    expect(titleOf('feature_short', name, '')).toBe(title)
+  })
+
   it('is never a part of itself', () => {
     for (const entries of Object.values(chinese as Record<string, Record<string, string>>))
       for (const form of Object.values(entries)) expect(form).not.toContain('{0}')

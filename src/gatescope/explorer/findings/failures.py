@@ -42,11 +42,22 @@ def first_failure(reader: RunReader) -> list[Finding]:
             layer, signal = counter.layer, counter.signal
         neuron = counter.neuron if counter is not None else None
         picture = reader.picture(string.text, layer, signal, [neuron], step) if neuron is not None else None
+        values: dict[str, str | int | float] = {
+            "cell": reader.cell_title(layer),
+            "first": first,
+            "last": first - 1,
+            "expected": expected,
+            "target": string.text[step + 1],
+        }
+        counts = counter is not None and first > 1 and string.text.count(counter.up) == first
+        if counter is not None and counts:
+            written = string.text[: step + 1].count(counter.down)
+            values |= {"up": counter.up, "down": counter.down, "written": written}
         return [
             Finding(
                 "fails",
-                "FINDING_FAILS_AT_N" if counter is not None else "FINDING_FAILS_AT",
-                {"first": first, "last": first - 1, "expected": expected, "target": string.text[step + 1]},
+                "FINDING_FAILS_AT_N" if counts else "FINDING_FAILS_AT",
+                values,
                 None,
                 Place("network", string.text, layer, signal, neuron, step),
                 picture,

@@ -25,7 +25,7 @@ class Counter(StringTask):
     name: ClassVar[str] = "counter"
     title: ClassVar[str] = "Counter"
     question: ClassVar[str] = (
-        "After some a's and an X, the network must write exactly as many b's and then end the line: "
+        "After some a's and an X it must write as many b's: "
         "which neurons count up through the a's and down through the b's?"
     )
     alphabet = "aXb"

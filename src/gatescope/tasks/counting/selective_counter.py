@@ -35,8 +35,8 @@ class SelectiveCounter(StringTask):
     name: ClassVar[str] = "selective_counter"
     title: ClassVar[str] = "Selective counter"
     question: ClassVar[str] = (
-        "X's are scattered among the a's, and after the Y the network must write as many b's as there were a's: "
-        "what keeps an X from being counted, a gate that closes or a candidate near 0?"
+        "After the Y it must write a b for each a and none for an X: "
+        "what keeps an X out of the count, a closed gate or a candidate near 0?"
     )
     alphabet = "aXYb"
     settings: ClassVar[Recommended] = recommended(20)

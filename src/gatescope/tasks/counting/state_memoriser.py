@@ -33,8 +33,8 @@ class StateMemoriser(StringTask):
     name: ClassVar[str] = "state_memoriser"
     title: ClassVar[str] = "State memoriser"
     question: ClassVar[str] = (
-        "The line starts with A or B, and after some x's and a Y the network must write the same letter small: "
-        "which neuron holds on to it while the x's go by?"
+        "The line starts with A or B; after x's and a Y it must write that letter small: "
+        "which neuron holds it while the x's go by?"
     )
     alphabet = "ABxYab"
     settings: ClassVar[Recommended] = recommended(20, learning_rate=0.03)

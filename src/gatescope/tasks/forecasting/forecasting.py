@@ -110,7 +110,7 @@ class Forecasting(FileTask[Series, Prepared]):
     name: ClassVar[str] = "forecasting"
     title: ClassVar[str] = "Forecasting"
     question: ClassVar[str] = (
-        "The network reads a series of numbers and predicts the next ones at each step, with an interval: "
+        "It reads a series of numbers and predicts the next ones with an interval: "
         "which neurons follow the level, the season, the turns?"
     )
     settings: ClassVar[Recommended] = Recommended(

@@ -24,7 +24,7 @@ class AnBn(EqualBlocks):
     name: ClassVar[str] = "anbn"
     title: ClassVar[str] = "aⁿbⁿ"
     question: ClassVar[str] = (
-        "As many b's as there were a's, and nothing says when the a's are over: "
+        "As many b's as a's, and nothing says when the a's are over: "
         "which neurons count, and how far beyond the longest trained string?"
     )
     alphabet = "ab"
@@ -74,8 +74,8 @@ class AnBnCn(EqualBlocks):
     name: ClassVar[str] = "anbncn"
     title: ClassVar[str] = "aⁿbⁿcⁿ"
     question: ClassVar[str] = (
-        "As many b's and then as many c's as there were a's: "
-        "where are the two counts that this takes, and how far beyond the longest trained string do they go?"
+        "As many b's and then as many c's as a's: "
+        "where are the two counts, and how far beyond the longest trained string do they go?"
     )
     alphabet = "abc"
     settings: ClassVar[Recommended] = Recommended(

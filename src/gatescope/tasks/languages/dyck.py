@@ -234,7 +234,7 @@ class Dyck2(DyckTask):
     name: ClassVar[str] = "dyck2"
     title: ClassVar[str] = "Dyck-2"
     question: ClassVar[str] = (
-        "Round and square brackets open, and each closes as it was opened: "
+        "Round and square brackets close as they were opened: "
         "how does the network remember a whole stack of them, and how deep can it be?"
     )
     alphabet = "()[]"

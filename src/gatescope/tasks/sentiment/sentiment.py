@@ -92,8 +92,8 @@ class Sentiment(FileTask[Parts, SentimentData]):
     name: ClassVar[str] = "sentiment"
     title: ClassVar[str] = "Sentiment"
     question: ClassVar[str] = (
-        "The network reads a text word by word and says at its end whether it is good or bad: "
-        'which neurons sum up the evidence of the words, and which reverse it after a "not"?'
+        "It reads a text word by word, then judges it good or bad: "
+        'which neurons sum up the evidence, and which reverse it after a "not"?'
     )
     settings: ClassVar[Recommended] = TOY_SETTINGS
     quantity_titles: ClassVar[dict[str, str]] = {

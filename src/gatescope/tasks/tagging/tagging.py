@@ -106,8 +106,8 @@ class Tagging(FileTask[dict[str, Tagged], TaggingData]):
     name: ClassVar[str] = "tagging"
     title: ClassVar[str] = "Tagging"
     question: ClassVar[str] = (
-        "The network labels every word of a sentence, or every frame of a sequence: "
-        "which neurons carry what came before, or what comes next, to where it decides?"
+        "It labels every word of a sentence, or every frame of a sequence: "
+        "which neurons carry what came before, or comes next, to that place?"
     )
     settings: ClassVar[Recommended] = Recommended(
         layers=(128,),
