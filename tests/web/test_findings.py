@@ -149,6 +149,17 @@ def test_sort_by_score_orders_neurons_by_label_score(view: View) -> None:
     expect_in_address(view, "sort=score")
 
 
+def test_panel_keeps_its_label_when_the_filter_matches_nothing(view: View) -> None:
+    neuron = next(iter(best_labels(view, "c")))
+    title = str(best_labels(view, "c")[neuron]["title"])
+    view.open(view="network", run="counter", text="aaXbb", signal="c", neuron=neuron, step=2)
+    label = view.at("panel-label").get_by_role("button")
+    expect(label).to_have_attribute("title", re.compile(re.escape(title)))
+    view.at("filter").fill("no such words")
+    expect(view.at("listed")).to_have_text("0 of 10 neurons")
+    expect(label).to_have_attribute("title", re.compile(re.escape(title)))
+
+
 def test_filter_shows_neurons_with_matching_labels(view: View) -> None:
     view.open(view="network", run="counter", text=LINES, signal="c", sort="number")
     view.at("filter").fill("STILL TO BE")

@@ -171,13 +171,8 @@ export class Explorer {
   steps = $derived.by(() => this.picture?.trace.steps ?? 0)
   /** The label of each neuron for the signal on the screen: the best one that matches the filter. */
   labels = $derived.by<(Label | null)[]>(() => {
-    const { picture, shownSignal: signal, studies } = this
-    const labels = studies.labels.value
-    if (!picture || !signal || !labels) return []
-    const { filter } = this.state
-    return Array.from({ length: picture.layer.neurons }, (_, n) =>
-      labels.best(picture.layer.name, signal.name, n, filter),
-    )
+    const neurons = this.studies.labels.value ? (this.picture?.layer.neurons ?? 0) : 0
+    return Array.from({ length: neurons }, (_, n) => this.labelOf(n, this.state.filter))
   })
   /** The results of the studies for each neuron, to sort by. */
   scores = $derived.by<NeuronScores>(() => {
@@ -381,6 +376,12 @@ export class Explorer {
   /** Return one neuron with all its signals and drives, and its row in that trace; null until it is loaded. */
   neuron(index: number): ReturnType<Loader['neuron']> {
     return this.loader.neuron(index)
+  }
+
+  /** Return the best label of a neuron for the signal on the screen, among those that match a filter. */
+  labelOf(neuron: number, filter = ''): Label | null {
+    const { picture, shownSignal: signal, studies } = this
+    return (picture && signal && studies.labels.value?.best(picture.layer.name, signal.name, neuron, filter)) ?? null
   }
 
   loadNeuron(index: number): void {
