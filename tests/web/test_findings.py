@@ -244,6 +244,20 @@ def test_chip_click_toggles_the_feature_track(view: View) -> None:
     expect(view.at("strips-canvas")).not_to_have_attribute("data-track", re.compile(r"\d+"))
 
 
+def test_feature_menu_takes_letters_at_once(view: View) -> None:
+    """Features are listed before anything is typed; letters narrow the list, and a click chooses."""
+    view.open(view="network", run="counter", text="aXb")
+    view.unfold("feature-menu")
+    expect(view.at("feature")).to_be_focused()
+    expect(view.at("feature-choice")).to_have_count(12)
+    view.page.keyboard.type("character: b")
+    expect(view.at("feature-choice").first).to_contain_text("character: b")
+    choice = view.at("feature-choice").get_by_text("the character: b", exact=True)
+    choice.click()
+    expect(choice).to_have_attribute("aria-pressed", "true")
+    expect_in_address(view, "feature=character.is")
+
+
 def test_feature_list_choice_follows_the_edited_text(view: View) -> None:
     view.open(view="neuron", run="counter", text="aXb", neuron=3)
     view.unfold("feature-menu")
