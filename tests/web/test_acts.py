@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from gatescope import record
 from tests.web.hosts import HOSTS, address_of
+from tests.web.looking import eventually
 from tests.web.test_holds import HeldView
 from tests.web.watching import watched_page
 
@@ -52,6 +53,48 @@ def test_phone_keeps_strips_in_sight_below_holds(phone: HeldView) -> None:
     expect(phone.at("hold-effect")).to_be_visible()
     phone.at("hold-remove").first.tap()
     expect(phone.at("hold-chip")).to_have_count(2)
+
+
+def above_sheet(phone: HeldView, name: str) -> bool:
+    """Return whether an element is in sight, above the sheet."""
+    box, sheet = phone.at(name).bounding_box(), phone.at("neuron-panel").bounding_box()
+    return box is not None and sheet is not None and 0 <= box["y"] and box["y"] + box["height"] <= sheet["y"]
+
+
+def test_phone_holds_at_zero_in_two_taps(phone: HeldView) -> None:
+    """The whole sentence about the effect is in sight, in the banner and in the sheet."""
+    phone.held(TEXT, signal="c")
+    phone.at("strips-canvas").tap(position=phone.position(0, 5))
+    phone.at("peek-hold").tap()
+    expect(phone.at("hold-chip")).to_have_count(1)
+    expect(phone.at("hold-sentence")).not_to_be_empty()
+    expect(phone.at("sheet-consequence")).to_have_text(phone.at("hold-sentence").inner_text())
+    eventually(lambda: _check(above_sheet(phone, "hold-sentence")))
+    assert phone.at("hold-sentence").evaluate(
+        "(one) => one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight"
+    )
+    phone.at("peek-hold").tap()
+    expect(phone.at("hold-chip")).to_have_count(0)
+
+
+def test_phone_folds_the_sheet_after_an_act(phone: HeldView) -> None:
+    """A value of the menu and a predicted symbol show their results above the sheet."""
+    phone.held(TEXT, signal="c", neuron=4, step=5)
+    phone.at("sheet-more").tap()
+    phone.at("prediction-choose").nth(1).tap()
+    expect(phone.at("sheet-more")).to_have_attribute("aria-expanded", "false")
+    expect(phone.at("branch")).to_have_count(1)
+    eventually(lambda: _check(above_sheet(phone, "branch")))
+    phone.at("sheet-more").tap()
+    phone.at("hold-c").tap()
+    phone.at("hold-zero").tap()
+    expect(phone.at("sheet-more")).to_have_attribute("aria-expanded", "false")
+    expect(phone.at("hold-sentence")).not_to_be_empty()
+    eventually(lambda: _check(above_sheet(phone, "hold-sentence")))
+
+
+def _check(condition: bool) -> None:
+    assert condition
 
 
 def test_address_that_forbids_writing_forbids_branches(shown: HeldView) -> None:

@@ -149,6 +149,17 @@ def test_sort_by_score_orders_neurons_by_label_score(view: View) -> None:
     expect_in_address(view, "sort=score")
 
 
+def test_panel_keeps_its_label_when_the_filter_matches_nothing(view: View) -> None:
+    neuron = next(iter(best_labels(view, "c")))
+    title = str(best_labels(view, "c")[neuron]["title"])
+    view.open(view="network", run="counter", text="aaXbb", signal="c", neuron=neuron, step=2)
+    label = view.at("panel-label").get_by_role("button")
+    expect(label).to_have_attribute("title", re.compile(re.escape(title)))
+    view.at("filter").fill("no such words")
+    expect(view.at("listed")).to_have_text("0 of 10 neurons")
+    expect(label).to_have_attribute("title", re.compile(re.escape(title)))
+
+
 def test_filter_shows_neurons_with_matching_labels(view: View) -> None:
     view.open(view="network", run="counter", text=LINES, signal="c", sort="number")
     view.at("filter").fill("STILL TO BE")
@@ -231,6 +242,20 @@ def test_chip_click_toggles_the_feature_track(view: View) -> None:
     expect(view.at("strips-canvas")).to_have_attribute("data-chip", re.compile(r"\d+"))
     click_chip(view, 0)
     expect(view.at("strips-canvas")).not_to_have_attribute("data-track", re.compile(r"\d+"))
+
+
+def test_feature_menu_takes_letters_at_once(view: View) -> None:
+    """Features are listed before anything is typed; letters narrow the list, and a click chooses."""
+    view.open(view="network", run="counter", text="aXb")
+    view.unfold("feature-menu")
+    expect(view.at("feature")).to_be_focused()
+    expect(view.at("feature-choice")).to_have_count(12)
+    view.page.keyboard.type("character: b")
+    expect(view.at("feature-choice").first).to_contain_text("character: b")
+    choice = view.at("feature-choice").get_by_text("the character: b", exact=True)
+    choice.click()
+    expect(choice).to_have_attribute("aria-pressed", "true")
+    expect_in_address(view, "feature=character.is")
 
 
 def test_feature_list_choice_follows_the_edited_text(view: View) -> None:

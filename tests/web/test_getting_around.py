@@ -189,6 +189,46 @@ def test_tour_follows_what_is_done_and_resumes(view: View) -> None:
     expect(tour).to_have_attribute("data-step", "4")
 
 
+def test_tour_begins_with_the_leading_run(view: View) -> None:
+    """The menu is closed, and the frame encloses the whole row of the text and all signals."""
+    view.open()
+    expect(view.at("live-finding")).to_be_visible()
+    view.at("page-menu").click()
+    # The findings of further runs may arrive at any time, so the leading run is read with the click.
+    leading = view.at("live-finding").evaluate(
+        "(one) => { document.querySelector('[data-testid=start-tour]').click(); return one.dataset.run }"
+    )
+    expect(view.page).to_have_url(re.compile(f"run={leading}(&|$)"))
+    expect(view.at("tour")).to_have_attribute("data-step", "0")
+    expect(view.at("page-menu-box")).to_be_hidden()
+    expect(view.at("strips-canvas")).to_be_visible()
+    eventually(lambda: _is_framed(view, "text-row"))
+    for _ in range(3):
+        view.at("tour-next").click()
+    eventually(lambda: _is_framed(view, "signal-i"))
+    eventually(lambda: _is_framed(view, "signal-h"))
+    view.at("tour-next").click()
+    panel = view.at("neuron-panel").bounding_box()
+
+    def check_beside() -> None:
+        card = view.at("tour").bounding_box()
+        assert panel is not None
+        assert card is not None
+        assert card["x"] + card["width"] <= panel["x"]
+
+    eventually(check_beside)
+
+
+def _is_framed(view: View, name: str) -> None:
+    frame, box = view.at("tour-frame").bounding_box(), view.at(name).bounding_box()
+    assert frame is not None
+    assert box is not None
+    assert box["width"] > 0
+    assert frame["x"] <= box["x"]
+    assert frame["x"] + frame["width"] >= box["x"] + box["width"]
+    assert frame["y"] <= box["y"]
+
+
 def _is_inside(view: View, width: int, height: int) -> None:
     box = view.at("tour").bounding_box()
     assert box is not None
@@ -371,6 +411,15 @@ def test_keys_zoom_and_open_the_list_of_keys(view: View) -> None:
 
 def _smaller(first: int, other: int) -> None:
     assert first < other
+
+
+def test_list_of_keys_opens_at_its_top(view: View) -> None:
+    view.page.set_viewport_size({"width": 1280, "height": 500})
+    view.open(view="network", run="counter", text="aaXbb\n")
+    view.page.keyboard.press("?")
+    expect(view.at("keys")).to_be_visible()
+    assert view.at("keys").evaluate("(one) => one.scrollHeight > one.clientHeight && one.scrollTop") == 0
+    expect(view.page.get_by_role("heading", name="Keys")).to_be_in_viewport()
 
 
 def test_text_box_keeps_its_keys(view: View) -> None:

@@ -142,6 +142,9 @@ def test_reload_restores_and_back_undoes_holds(shown: HeldView) -> None:
     shown.at("neuron-panel").get_by_text("pinned · unpin").click()
     check_cell(shown, shown.network(), holds, 2, len(TEXT) - 1)
     shown.page.go_back()
+    expect(shown.page).to_have_url(re.compile("step="))
+    expect(shown.at("hold-chip")).to_have_count(2)
+    shown.page.go_back()
     expect(shown.at("hold-chip")).to_have_count(1)
     assert shown.holds() == links[:1]
     shown.page.go_back()
@@ -157,6 +160,21 @@ def test_keys_hold_write_and_release(shown: HeldView) -> None:
     expect(shown.at("written")).not_to_be_empty()
     shown.page.keyboard.press("Backspace")
     expect(shown.at("hold-chip")).to_have_count(0)
+
+
+def test_undo_takes_back_an_unpin_before_a_hold(shown: HeldView) -> None:
+    shown.held(neuron=NEURON, step=STEP, signal="c")
+    shown.at("strips").focus()
+    shown.page.keyboard.press("z")
+    expect(shown.at("hold-chip")).to_have_count(1)
+    shown.page.keyboard.press("Escape")
+    expect(shown.page).not_to_have_url(re.compile("step="))
+    shown.page.keyboard.press("Control+z")
+    expect(shown.page).to_have_url(re.compile(f"step={STEP}"))
+    expect(shown.at("hold-chip")).to_have_count(1)
+    shown.page.keyboard.press("Control+z")
+    expect(shown.at("hold-chip")).to_have_count(0)
+    expect(shown.page).to_have_url(re.compile(f"step={STEP}"))
 
 
 @pytest.mark.parametrize(("temperature", "seed"), [("0", 0), ("1.3", 7)])

@@ -81,6 +81,15 @@ def test_paths_of_a_weight_follow_links_and_back(view: View) -> None:
     expect(view.at("gradient-page")).to_be_visible()
 
 
+def test_paths_say_that_earlier_symbols_are_not_read(view: View) -> None:
+    """Three symbols are read at most; a text of three says nothing about it."""
+    open_lesson(view, step=3)
+    expect(view.at("lesson-shortened")).to_contain_text("Only the last 3 symbols are read, from step 1 on")
+    open_lesson(view, step=2)
+    expect(view.at("lesson-read")).to_be_visible()
+    expect(view.at("lesson-shortened")).to_have_count(0)
+
+
 def test_paths_of_the_last_layer_follow_the_keys(view: View) -> None:
     open_lesson(view, run="deep", text="abXab", neuron=1, source=3, step=2, drive="z")
     check(view, contributions_by_step(view, "deep", "abXa", "layers.1.recurrent_weights.z", 1, 3))

@@ -58,6 +58,21 @@ def test_panel_shows_prediction_first_and_one_open_signal(view: View) -> None:
     assert re.search(r"-\s*\d", panel.inner_text()) is None  # a minus is U+2212
 
 
+def test_pointer_at_rest_does_not_open_a_signal(view: View) -> None:
+    """A page that moves below the pointer changes no formula; the next move of the pointer does."""
+    view.page.set_viewport_size({"width": 1280, "height": 500})
+    view.open(view="network", run="counter", text=TEXT, neuron=4, step=5, signal="c")
+    line = view.at("signal-line-f").bounding_box()
+    assert line is not None
+    x, y = line["x"] + 150, line["y"] + line["height"] / 2
+    view.page.mouse.move(x, y - 40)
+    view.page.evaluate("scrollBy(0, 40)")
+    expect(view.page.locator("[data-testid=equation-f]:hover")).to_have_count(1)
+    expect_formula(view.at("worked-c"), "c = f · c₋₁ + i · g")
+    view.page.mouse.move(x + 3, y - 40)
+    expect_formula(view.at("worked-f"), "f = σ(x.f + u.f)")
+
+
 @pytest.fixture
 def phone(browser: Browser, origins: set[str], start_server: Callable[[Path], str], runs: Path) -> Iterator[View]:
     """Open the page on a small screen with touch."""

@@ -150,7 +150,7 @@ function viewCommands(explorer: Explorer): Command[] {
 function neuronCommands(explorer: Explorer, count: number): Command[] {
   const group = text('COMMANDS_NEURON')
   return Array.from({ length: count }, (_, neuron) => {
-    const label = explorer.labels[neuron]
+    const label = explorer.labelOf(neuron)
     const name = text('COMMANDS_NEURON_NUMBER', { neuron })
     return {
       title: label ? text('COMMANDS_LABEL', { name, label: chipText(label), score: scoreText(label) }) : name,

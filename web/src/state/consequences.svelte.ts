@@ -6,6 +6,21 @@ import type { Picture } from '../model/picture'
 import { Latest } from './requests'
 import { reasonNotToWrite } from './writing.svelte'
 
+/** The parts of the explorer that say which text and holds are chosen. */
+interface Explored {
+  readonly text: string
+  readonly state: { readonly holds: readonly Hold[] }
+  readonly loader: { readonly baseline: readonly Hold[] }
+}
+
+/** Whether a picture is that of the text and the holds of the view; a picture of refused holds counts as well. */
+export function ofChosenHolds({ text, state, loader }: Explored, picture: Picture): boolean {
+  const chosen = JSON.stringify([state.holds, loader.baseline])
+  return (
+    picture.refusal !== null || (picture.text === text && JSON.stringify([picture.holds, picture.baseline]) === chosen)
+  )
+}
+
 export class Consequences {
   /** What it writes about the last picture that was followed; null without holds. */
   written = $state.raw<Written | null>(null)

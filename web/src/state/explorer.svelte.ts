@@ -168,19 +168,13 @@ export class Explorer {
   steps = $derived.by(() => this.picture?.trace.steps ?? 0)
   /** The label of each neuron for the signal on the screen: the best one that matches the filter. */
   labels = $derived.by<(Label | null)[]>(() => {
-    const { picture, shownSignal: signal, studies } = this
-    const labels = studies.labels.value
-    if (!picture || !signal || !labels) return []
-    const { filter } = this.state
-    return Array.from({ length: picture.layer.neurons }, (_, n) =>
-      labels.best(picture.layer.name, signal.name, n, filter),
-    )
+    const length = this.studies.labels.value ? (this.picture?.layer.neurons ?? 0) : 0
+    return Array.from({ length }, (_, n) => this.labelOf(n, this.state.filter))
   })
   /** The results of the studies for each neuron, to sort by. */
   scores = $derived.by<NeuronScores>(() => {
     const count = this.picture?.layer.neurons ?? 0
-    const effects = this.studies.effects.value
-    const layer = this.picture?.layer.name ?? ''
+    const [effects, layer] = [this.studies.effects.value, this.picture?.layer.name ?? '']
     const forEach = <T>(read: (neuron: number) => T): T[] => Array.from({ length: count }, (_, n) => read(n))
     return {
       score: Float64Array.from(forEach((n) => (this.labels[n] ? strength(this.labels[n]) : NaN))),
@@ -258,9 +252,9 @@ export class Explorer {
     this.navigation.go(change)
   }
 
-  /** Start the tour on the strips of this run, or of the first run that can be shown. */
+  /** Start the tour on the strips of this run, of the one that leads the landing page, or of the first with weights. */
   startTour(): void {
-    const run = this.run?.name ?? this.list?.runs.find(({ weights }) => weights)?.name
+    const run = this.run?.name ?? this.findings.leadingRun ?? this.list?.runs.find(({ weights }) => weights)?.name
     if (run === undefined) return
     if (this.state.view !== 'network' || this.state.run !== run) this.go({ view: 'network', run })
     this.tour.start()
@@ -310,9 +304,10 @@ export class Explorer {
     else this.go({ neuron, step })
   }
 
+  /** Unpin the cursor, as a step of the history of its own: Ctrl-Z pins it again. */
   unpin(): void {
     this.navigation.hover = this.cursor
-    this.go(this.state.view === 'neuron' ? { step: null } : { neuron: null, step: null })
+    this.navigation.jump(this.state.view === 'neuron' ? { step: null } : { neuron: null, step: null })
   }
 
   /** Select a range of the text; null selects nothing. */
@@ -378,6 +373,12 @@ export class Explorer {
   /** Return one neuron with all its signals and drives, and its row in that trace; null until it is loaded. */
   neuron(index: number): ReturnType<Loader['neuron']> {
     return this.loader.neuron(index)
+  }
+
+  /** Return the best label of a neuron for the signal on the screen, among those that match a filter. */
+  labelOf(neuron: number, filter = ''): Label | null {
+    const [layer, signal] = [this.picture?.layer.name ?? '', this.shownSignal?.name ?? '']
+    return this.studies.labels.value?.best(layer, signal, neuron, filter) ?? null
   }
 
   loadNeuron(index: number): void {

@@ -17,6 +17,8 @@ export interface FindingsOfRun {
 export class Findings {
   /** Run -> its findings. */
   byRun = $state.raw<ReadonlyMap<string, FindingsOfRun>>(new Map())
+  /** The run of the finding that leads the landing page, with which a tour begins. */
+  leadingRun: string | null = null
   #queue: Summary[] = []
   #running = 0
   readonly #requested = new Map<string, string>()

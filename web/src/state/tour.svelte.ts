@@ -25,7 +25,7 @@ export const STEPS: readonly TourStep[] = [
   {
     title: 'TOUR_TYPE',
     body: 'TOUR_TYPE_BODY',
-    targets: [id('text-box'), id('strips')],
+    targets: [id('text-row'), id('strips')],
     done: (now, before) => now.text !== before.text,
   },
   {
@@ -45,7 +45,7 @@ export const STEPS: readonly TourStep[] = [
   {
     title: 'TOUR_GATE',
     body: 'TOUR_GATE_BODY',
-    targets: ['[data-testid^="signal-"][aria-pressed]', id('controls')],
+    targets: ['[role=group]:has(> [data-testid^="signal-"])', id('controls')],
     done: ({ state }, before) => state.signal !== before.state.signal,
   },
   {
