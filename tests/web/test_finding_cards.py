@@ -72,6 +72,7 @@ def card(view: View, kind: str, words: str) -> tuple[Locator, int]:
 
 
 def test_palette_finds_a_finding_by_its_words(landing: View) -> None:
+    expect(landing.page.locator("[data-testid=finding-card][data-kind=remembers]")).to_be_visible()
     settled(landing)
     landing.page.keyboard.press("Control+k")
     landing.page.keyboard.type("remembers began")

@@ -151,6 +151,8 @@ describe('another language', () => {
     ['上的 {x}', '细胞状态', '上的细胞状态'],
     ['{x}和{y}', '0.76', '0.76 和{y}'],
     ['（{x}）：{x}', 'h', '（h）：h'],
+    ['读 {x} 时', '“X”', '读“X”时'],
+    ['reads {x} at', '“X”', 'reads “X” at'],
   ])('spaces %s around %s as Chinese is spaced', (sentence, x, spaced) => {
     catalogue.translation = { page: { NEURON_TITLE: sentence }, titles: {} }
     expect(text('NEURON_TITLE', { x })).toBe(spaced)

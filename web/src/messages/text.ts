@@ -24,7 +24,7 @@ function fill(field: RegExpMatchArray, values: Values): string | null {
 /** Space Chinese around values: none between Chinese characters, one beside Latin letters and digits. `\0` bounds a value. */
 const spaced = (sentence: string): string =>
   sentence
-    .replace(/([一-鿿]) ?\0+ ?(?=[一-鿿])/g, '$1')
+    .replace(/([一-鿿]) ?\0+ ?(?=[一-鿿“])|(”) ?\0+ ?(?=[一-鿿])/g, '$1$2')
     .replace(/([一-鿿])\0+(?=\w)|(\w)\0+(?=[一-鿿])/g, '$1$2 ')
     .replaceAll('\0', '')
 
