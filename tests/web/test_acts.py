@@ -58,7 +58,7 @@ def test_phone_keeps_strips_in_sight_below_holds(phone: HeldView) -> None:
 def above_sheet(phone: HeldView, name: str) -> bool:
     """Return whether an element is in sight, above the sheet."""
     box, sheet = phone.at(name).bounding_box(), phone.at("neuron-panel").bounding_box()
-    return box is not None and sheet is not None and 0 <= box["y"] and box["y"] + box["height"] <= sheet["y"]
+    return box is not None and sheet is not None and box["y"] >= 0 and box["y"] + box["height"] <= sheet["y"]
 
 
 def test_phone_holds_at_zero_in_two_taps(phone: HeldView) -> None:
