@@ -33,7 +33,7 @@ describe('the order of the neurons', () => {
 
   it('is by number until the script that compares neurons is there', () => {
     expect(sortNeurons('alike', values, STEPS, 0)).toEqual({ neurons: [0, 1, 2, 3, 4], keys: null, gaps: [] })
-    const alike = sortNeurons('alike', values, STEPS, 0, undefined, clusters)
+    const alike = sortNeurons('alike', values, STEPS, 0, undefined, { clusters })
     expect(alike.neurons.toSorted()).toEqual([0, 1, 2, 3, 4])
     // Neuron 1 is the mirror image of 0, and 4 nearly equals it.
     const places = [0, 1, 4].map((neuron) => alike.neurons.indexOf(neuron))

@@ -1,6 +1,6 @@
 // The order in which neurons are listed. Reads the values [N, T] of one signal; NaN counts as missing.
 import type { Sort } from '../data/view'
-import type { clusters as findClusters } from './clustering'
+import type { Clusters } from './clustering'
 
 export function variances(values: Float32Array, steps: number): Float64Array {
   const neurons = steps ? values.length / steps : 0
@@ -122,7 +122,7 @@ export function listed(order: NeuronOrder, isListed: (neuron: number) => boolean
 /**
  * Return the neurons in an order.
  *
- * @param clusters groups neurons that are alike; null until its script is loaded: they are listed by number
+ * @param clustering groups neurons that are alike; null until its script is loaded: they are listed by number
  */
 export function sortNeurons(
   sort: Sort,
@@ -130,13 +130,13 @@ export function sortNeurons(
   steps: number,
   chosen: number,
   scores = NO_SCORES,
-  clusters: typeof findClusters | null = null,
+  clustering: { clusters: (values: Float32Array, steps: number) => Clusters } | null = null,
 ): NeuronOrder {
   const count = steps ? values.length / steps : 0
   const neurons = Array.from({ length: count }, (_, n) => n)
-  if (sort === 'number' || (sort === 'alike' && !clusters)) return { neurons, keys: null, gaps: [] }
-  if (sort === 'alike' && clusters) {
-    const { order, gaps } = clusters(values, steps)
+  if (sort === 'number' || (sort === 'alike' && !clustering)) return { neurons, keys: null, gaps: [] }
+  if (sort === 'alike' && clustering) {
+    const { order, gaps } = clustering.clusters(values, steps)
     return { neurons: order, keys: null, gaps }
   }
   if (sort === 'label' || sort === 'score' || sort === 'effect') return sortByScores(sort, neurons, scores)

@@ -11,12 +11,12 @@ import { type NeuronScores, listed, type NeuronOrder, shownSort, sortNeurons } f
 import { keptBranches } from '../model/continuation'
 import type { PageLines } from '../model/page-lines'
 import { initialStep } from '../model/picture'
-import { isInOneSequence, rangeNeurons, type RangeNeurons } from '../model/range-neurons'
+import type { RangeNeurons } from '../model/range-neurons'
 import { carriedChange } from './carried-view'
-import { Clustering } from './clustering.svelte'
 import { Consequences } from './consequences.svelte'
 import { Diagram } from './diagram.svelte'
 import { Findings } from './findings.svelte'
+import { LateScript } from './late-script.svelte'
 import { LayerWeights } from './layer-weights.svelte'
 import { Loader } from './loader.svelte'
 import { HoldSets } from './hold-sets.svelte'
@@ -41,7 +41,8 @@ export class Explorer {
   readonly writing: Writing
   readonly findings: Findings
   readonly weights: LayerWeights
-  readonly clustering = new Clustering()
+  readonly clustering = new LateScript(() => import('../model/clustering'))
+  readonly ranges = new LateScript(() => import('../model/range-neurons'))
   readonly thumbnails = new Queue(THUMBNAILS_AT_A_TIME)
   readonly tour: Tour = new Tour(this)
   readonly diagram: Diagram = new Diagram(this)
@@ -189,7 +190,7 @@ export class Explorer {
   })
   /** All neurons of the layer in this order. */
   sorted = $derived.by<NeuronOrder>(() =>
-    sortNeurons(this.sort, this.values, this.steps, this.state.neuron ?? 0, this.scores, this.clustering.clusters),
+    sortNeurons(this.sort, this.values, this.steps, this.state.neuron ?? 0, this.scores, this.clustering.exports),
   )
   /** The neurons that are listed: those with a label that matches the filter. */
   order = $derived.by<NeuronOrder>(() => {
@@ -213,10 +214,11 @@ export class Explorer {
     const track = fits && loaded.feature === state.feature ? loaded.track : null
     return track && track.values.length === this.steps ? track : null
   })
-  /** The neurons that are on in the selected range, and off around it; null if it lies in several sequences. */
+  /** The neurons that are on in the selected range, and off around it; null if it lies in several sequences, or the script does not know yet. */
   found = $derived.by<RangeNeurons | null>(() => {
     const { picture, range, values, steps } = this
-    if (!picture || !range || !isInOneSequence(picture.trace.start, range)) return null
+    const { isInOneSequence, rangeNeurons } = this.ranges.exports ?? {}
+    if (!picture || !range || !rangeNeurons || !isInOneSequence?.(picture.trace.start, range)) return null
     const [low] = this.shownSignal?.range ?? [null]
     const isOneSided = low !== null && low !== undefined && low >= 0
     return rangeNeurons({ values, steps, start: picture.trace.start, isOneSided }, range, this.state.threshold)
