@@ -93,7 +93,8 @@ def check_writing(view: HeldView) -> None:
     def check() -> None:
         assert view.at("written").text_content() == held
         shown = view.at("write-unheld").all_inner_texts()
-        assert shown == ([] if held == free else ["Without the holds it writes: " + free.replace("\n", "⏎")])
+        expected = f"After the end of the text it goes on with “{held}” instead of “{free}”.".replace("\n", "⏎")
+        assert shown == ([] if held == free else [expected])
 
     eventually(check)
 

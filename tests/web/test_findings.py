@@ -357,7 +357,7 @@ def test_saturation_points_lie_at_their_shares(view: View) -> None:
     positions = points.evaluate_all("(all) => all.map((one) => [one.cx.baseVal.value, one.cy.baseVal.value])")
     right, left = (values > 0.9).mean(0), (values < 0.1).mean(0)
     x, y = np.array(positions).T
-    np.testing.assert_allclose(x, 44 + right * (440 - 44 - 12), atol=0.01)
+    np.testing.assert_allclose(x, 54 + right * (440 - 54 - 12), atol=0.01)
     np.testing.assert_allclose(y, 12 + (1 - left) * (440 - 40 - 12), atol=0.01)
     expect_in_address(view, "view=health", "signal=f")
     # The arrow keys move from neuron to neuron, and Enter opens a neuron.

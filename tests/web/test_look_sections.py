@@ -183,6 +183,7 @@ def test_one_step_of_every_sequence_is_the_snapshot(shown: LookView) -> None:
     shown.at("snapshot-at").select_option("#-1")
     eventually(lambda: check_query(shown, "at=#-1"))
     shown.page.reload()
+    expect(shown.at("snapshot-count")).to_have_text("4 different sequences")
     shown.at("snapshot-map").hover(position=cell(shown, "snapshot-map", 4, 0))
     assert number_in(tip(shown).inner_text()) == pytest.approx(float(values[4, starts[words[0]] + 3]), abs=0.00051)
 

@@ -89,7 +89,7 @@ def of_neurons(
     places, width, pieces = _several_sequences(trace, layer, signal, neurons)
     values = allocate((width, places))
     for part, piece, inside in pieces:
-        transpose_into(values[:, part], piece.reshape(-1, width) if inside.all() else piece[inside])
+        transpose_into(values[:, part], piece.reshape(inside.size, width) if inside.all() else piece[inside])
     return values
 
 
@@ -126,7 +126,7 @@ def at_places(trace: Trace, layer: str, signal: str, neurons: slice | Sequence[i
     places, width, pieces = _several_sequences(trace, layer, signal, neurons)
     values = np.empty((places, width), np.float32)
     for part, piece, inside in pieces:
-        values[part] = piece.reshape(-1, width) if inside.all() else piece[inside]
+        values[part] = piece.reshape(inside.size, width) if inside.all() else piece[inside]
     return values
 
 
