@@ -80,6 +80,8 @@ export class Navigation {
       this.#place = placeOf(history.state)
       this.hover = { neuron: null, step: null }
       this.listener.linkOpened(before)
+      // What was left out leaves the address too.
+      if (notes.length) this.#writeSoon()
     }
     read()
     const leave = (): void => this.#write('replace')
