@@ -134,7 +134,9 @@ def choose_feature(view: HeldView) -> None:
     view.unfold("feature-menu")
     with view.page.expect_response("**/features"):
         view.at("feature").fill("character.is=X")
+    expect(view.page).to_have_url(re.compile("feature=character"))
     view.page.keyboard.press("Escape")
+    expect(view.at("feature-menu")).to_be_focused()
 
 
 def first_checkpoint(view: HeldView) -> None:

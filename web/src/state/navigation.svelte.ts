@@ -55,6 +55,9 @@ export interface Hover {
 }
 
 /** The view state, in step with the address of the page. */
+/** A step of the history that takes longer was dropped. */
+const TRAVEL_MS = 1500
+
 export class Navigation {
   state = $state.raw<ViewState>(START)
   /** A sentence for each part of the link that was left out. */
@@ -152,12 +155,12 @@ export class Navigation {
     if (this.#place === 0) return
     clearTimeout(this.#addressTimer)
     this.#write('replace')
-    history.back()
+    this.#travel(() => history.back())
   }
 
   /** Take the last undoing back. */
   redo(): void {
-    history.forward()
+    this.#travel(() => history.forward())
   }
 
   /** Change the view as a step of the browser's history, whatever changes. */
@@ -199,6 +202,14 @@ export class Navigation {
     const now = this.state.range
     if (range?.first === now?.first && range?.last === now?.last) return
     this.go({ range, threshold: range ? this.state.threshold : null })
+  }
+
+  /** Go along the browser's history. A busy browser may drop that; then it is asked once more. */
+  #travel(go: () => void): void {
+    const place = this.#place
+    const again = setTimeout(() => this.#place === place && go(), TRAVEL_MS)
+    addEventListener('popstate', () => clearTimeout(again), { once: true })
+    go()
   }
 
   #endSeries(): void {
