@@ -268,7 +268,7 @@ def task_times(events: list[dict[str, Any]]) -> list[float]:
         if event.get("name") == "FireAnimationFrame" and (event["pid"], event["tid"]) in main
     )
     if not frames:
-        raise ValueError("The trace of the browser has no frames.")
+        sys.exit("Trace of the browser: expected frames, got none. Run the benchmark again.")
     threads = [(pid, tid) for _, pid, tid in frames]
     thread = max(set(threads), key=threads.count)
     starts = [start for start, pid, tid in frames if (pid, tid) == thread]

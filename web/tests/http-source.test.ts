@@ -59,7 +59,7 @@ describe('the server as a source', () => {
     ])
   })
 
-  it('is asked how far it is while a picture takes long, and no more afterwards', async () => {
+  it('reports its progress while a picture takes long, and not afterwards', async () => {
     vi.useFakeTimers()
     const paths: string[] = []
     const request = { text: 'a' } as unknown as Parameters<HttpSource['trace']>[1]
@@ -82,9 +82,9 @@ describe('the server as a source', () => {
     expect(reports).toEqual([far])
     finish()
     expect((await answer).engine).toBe('native')
-    const asked = paths.length
+    const requestCount = paths.length
     await vi.advanceTimersByTimeAsync(1000)
-    expect(paths).toHaveLength(asked)
+    expect(paths).toHaveLength(requestCount)
   })
 
   it('passes on the sentence of a refusal', async () => {

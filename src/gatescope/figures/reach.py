@@ -20,8 +20,9 @@ from gatescope.figures.drawing import (
     printable,
 )
 from gatescope.network import Network
-from gatescope.recording import record
-from gatescope.studies.gradients.jacobians import jacobians_of
+from gatescope.recording import record, weights_of
+from gatescope.sources import sequences_of
+from gatescope.studies.gradients.jacobians import exact, jacobians
 from gatescope.studies.gradients.products import product_map
 
 if TYPE_CHECKING:
@@ -53,14 +54,15 @@ def map(network: Network, text: str, *, layer: int | str | None = None) -> Figur
         RecordingError, StudyError: the text is empty, or the layer has no state.
         MissingPackageError: Matplotlib is not installed.
     """
-    trace = record(network, text)
-    name = chosen_layer(trace, layer)
-    length = int(trace.lengths[0])
+    length = len(next(iter(sequences_of(network, text)), ()))
     if length > MAX_STEPS:
         raise FigureError("FIGURES_STEPS_TOO_MANY", steps=length, max_steps=MAX_STEPS)
-    jacobians = jacobians_of(network, text, name)
-    size = len(jacobians.states) * jacobians.neurons
-    products = product_map(jacobians, vectors=None if size <= EXACT_STATE_SIZE else VECTORS)
+    copy = exact(network)
+    trace = record(copy, text)
+    name = chosen_layer(trace, layer)
+    derivatives = jacobians(trace, name, weights_of(copy)[name])
+    size = len(derivatives.states) * derivatives.neurons
+    products = product_map(derivatives, vectors=None if size <= EXACT_STATE_SIZE else VECTORS)
     decades = products.norm / math.log(10)
     top = max(1.0, math.ceil(float(np.nanmax(decades))))
     side = MARGIN_INCHES + length * INCHES_OF_STEP

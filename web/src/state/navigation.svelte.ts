@@ -204,7 +204,7 @@ export class Navigation {
     this.go({ range, threshold: range ? this.state.threshold : null })
   }
 
-  /** Go along the browser's history. A busy browser may drop that; then it is asked once more. */
+  /** Move in the browser's history. A busy browser may drop the request; it is then sent once more. */
   #travel(go: () => void): void {
     const place = this.#place
     const again = setTimeout(() => this.#place === place && go(), TRAVEL_MS)
