@@ -38,16 +38,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def folder(trained: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(trained, tmp_path / "runs"))
-
-
-@pytest.fixture
-def page(folder: Path) -> Page:
-    return Page(folder)
-
-
 def content_of(folder: Path) -> dict[str, bytes]:
     """Return file -> content of every file, hidden ones too."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}

@@ -49,16 +49,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def folder(trained: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(trained, tmp_path / "runs"))
-
-
-@pytest.fixture
-def page(folder: Path) -> Page:
-    return Page(folder)
-
-
 def refused(response: httpx.Response, status: int, words: str = "") -> None:
     assert response.status_code == status, response.text
     message = response.json()["error"]

@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from pathlib import Path
 from typing import Any
 
-import anyio
 import httpx
 import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load
-from starlette.types import ASGIApp
 
 from gatescope import Run, Settings, configure, create_run, record, studies, train
 from gatescope.explorer import studies as explorer_studies
 from gatescope.explorer import study_text
-from gatescope.explorer.act_token import ActToken
-from gatescope.explorer.gallery import Gallery
 from gatescope.explorer.memory import STUDY_BYTES
 from gatescope.explorer.requests import RequestError
-from gatescope.explorer.routes import make_app
 from gatescope.runs import HISTORY, WEIGHTS
 from gatescope.studies.common.table import Table
 from gatescope.tasks import Counter, Text
+from tests.explorer.page import Page
 from tests.studies import handmade
 from tests.waiting import PATIENCE
 
-PORT = 8791
 LATCH = handmade.LATCH
 
 
@@ -51,27 +45,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def folder(trained: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(trained, tmp_path / "runs"))
-
-
-class Page:
-    def __init__(self, *folders: Path) -> None:
-        token = ActToken()
-        self.own = {"Origin": f"http://127.0.0.1:{PORT}", "X-Gatescope-Token": token.value}
-        self.app: ASGIApp = make_app(Gallery(list(folders)), PORT, None, token)
+class StudyPage(Page):
+    """Asks for studies and features as the explorer's page does."""
 
     def post(self, path: str, body: Any, **arguments: Any) -> httpx.Response:
-        async def send() -> httpx.Response:
-            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url=f"http://127.0.0.1:{PORT}") as client:
-                return await client.post(path, json=body, **arguments)
-
-        return anyio.run(send)
+        return self.send("POST", path, json=body, **arguments)
 
     def study(self, run: str, study: str, **body: Any) -> dict[str, Any]:
-        answer = self.post(f"/api/runs/{run}/study", {"study": study, **body}, headers=self.own)
+        answer = self.act(f"/api/runs/{run}/study", {"study": study, **body})
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -94,20 +75,20 @@ class Page:
 
 
 @pytest.fixture
-def page(folder: Path) -> Page:
-    return Page(folder)
+def page(folder: Path) -> StudyPage:
+    return StudyPage(folder)
 
 
 # --- studies of a whole run ------------------------------------------------------------------------------------------
 
 
-def test_study_without_start_is_not_started(page: Page, folder: Path) -> None:
+def test_study_without_start_is_not_started(page: StudyPage, folder: Path) -> None:
     for study in ("labels", "ablation", "health", "neuron"):
         assert page.study("counter", study) == {"state": "none"}
     assert not (folder / "counter" / "studies").exists()
 
 
-def test_saturation_equals_recorded_gates(page: Page, folder: Path) -> None:
+def test_saturation_equals_recorded_gates(page: StudyPage, folder: Path) -> None:
     answer = page.wait("counter", "health")
     assert (answer["state"], answer["stale"]) == ("done", False)
     columns = answer["result"]["saturation"]["columns"]
@@ -123,7 +104,7 @@ def test_saturation_equals_recorded_gates(page: Page, folder: Path) -> None:
     assert len(answer["result"]["health"]["columns"]["findings"]) == 4
 
 
-def test_saved_health_without_codes_is_computed_again(page: Page, folder: Path) -> None:
+def test_saved_health_without_codes_is_computed_again(page: StudyPage, folder: Path) -> None:
     """Tables of version 0.1 have words only, which the page does not compare."""
     run = Run(folder / "counter")
     health = page.wait("counter", "health", keep=True)["result"]["health"]["columns"]
@@ -132,12 +113,14 @@ def test_saved_health_without_codes_is_computed_again(page: Page, folder: Path) 
     columns = {name: values for name, values in table.columns.items() if name != "findings"}
     titles = {name: title for name, title in table.titles.items() if name != "findings"}
     studies.save(run, "health", Table(columns, titles, table.about))
-    later = Page(folder)
+    later = StudyPage(folder)
     assert later.study("counter", "health") == {"state": "none"}
     assert later.wait("counter", "health")["result"]["health"]["columns"] == health
 
 
-def test_labels_find_planted_features_and_are_saved(page: Page, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_labels_find_planted_features_and_are_saved(
+    page: StudyPage, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(explorer_studies, "MOVED_SCORES", 300)
     table = page.wait("planted", "labels", keep=True)["result"]["labels"]
     rows = [dict(zip(table["columns"], row, strict=True)) for row in zip(*table["columns"].values(), strict=True)]
@@ -149,10 +132,10 @@ def test_labels_find_planted_features_and_are_saved(page: Page, folder: Path, mo
     result = studies.load(Run(folder / "planted"), "labels")
     assert result is not None
     assert result.to_json() == table
-    assert Page(folder).study("planted", "labels")["result"]["labels"] == table
+    assert StudyPage(folder).study("planted", "labels")["result"]["labels"] == table
 
 
-def test_ablation_covers_every_neuron_of_every_layer(page: Page) -> None:
+def test_ablation_covers_every_neuron_of_every_layer(page: StudyPage) -> None:
     columns = page.wait("counter", "ablation")["result"]["ablation"]["columns"]
     assert columns["layer"] == ["layer0"] * 4
     assert columns["neuron"] == [0, 1, 2, 3]
@@ -167,7 +150,7 @@ def table_of_labels(score: Any = 0.75) -> Table:
     return Table.of([row], {name: name for name in row})
 
 
-def test_tables_saved_by_the_command_line_are_shown(page: Page, folder: Path) -> None:
+def test_tables_saved_by_the_command_line_are_shown(page: StudyPage, folder: Path) -> None:
     studies.save(Run(folder / "counter"), "labels", table_of_labels())
     answer = page.study("counter", "labels")
     assert answer["state"] == "done"
@@ -194,7 +177,7 @@ def test_tables_saved_by_the_command_line_are_shown(page: Page, folder: Path) ->
         "a neuron that is a fraction",
     ],
 )
-def test_damaged_table_is_ignored(page: Page, folder: Path, content: bytes | str) -> None:
+def test_damaged_table_is_ignored(page: StudyPage, folder: Path, content: bytes | str) -> None:
     run = Run(folder / "counter")
     studies.save(run, "labels", table_of_labels())
     file = folder / "counter" / "studies" / "labels.json"
@@ -208,25 +191,25 @@ def test_damaged_table_is_ignored(page: Page, folder: Path, content: bytes | str
     assert page.study("counter", "labels") == {"state": "none"}
 
 
-def test_tables_of_older_weights_are_stale(page: Page, folder: Path) -> None:
+def test_tables_of_older_weights_are_stale(page: StudyPage, folder: Path) -> None:
     page.wait("counter", "health")
     assert page.study("counter", "health")["stale"] is False
     train(Run(folder / "counter"), steps=8)
     answer = page.study("counter", "health")
     # The old answer is still returned and marked as stale; a new server has none.
     assert (answer["state"], answer["stale"]) == ("done", True)
-    assert Page(folder).study("counter", "health") == {"state": "none"}
+    assert StudyPage(folder).study("counter", "health") == {"state": "none"}
     assert page.wait("counter", "health")["stale"] is False
 
 
-def test_unsavable_table_is_still_answered(page: Page, folder: Path) -> None:
+def test_unsavable_table_is_still_answered(page: StudyPage, folder: Path) -> None:
     (folder / "counter" / "studies").write_text("a file where a folder should be")
     assert page.wait("counter", "health", keep=True)["state"] == "done"
 
 
 @pytest.mark.parametrize("study", ["labels", "ablation", "health"])
 def test_study_without_keep_saves_nothing(
-    page: Page, folder: Path, study: str, monkeypatch: pytest.MonkeyPatch
+    page: StudyPage, folder: Path, study: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run directory does not change, and the answer stays in the cache."""
     monkeypatch.setattr(explorer_studies, "MOVED_SCORES", 300)
@@ -236,7 +219,7 @@ def test_study_without_keep_saves_nothing(
     assert page.study("counter", study) == answer
 
 
-def test_table_of_a_newer_version_is_never_replaced(page: Page, folder: Path) -> None:
+def test_table_of_a_newer_version_is_never_replaced(page: StudyPage, folder: Path) -> None:
     run, file = Run(folder / "counter"), folder / "counter" / "studies" / "health.json"
     studies.save(run, "health", table_of_labels())
     content = file.read_text().replace('"format": 1', '"format": 7')
@@ -252,7 +235,7 @@ def test_table_of_a_newer_version_is_never_replaced(page: Page, folder: Path) ->
 # --- one neuron ------------------------------------------------------------------------------------------------------
 
 
-def test_neuron_study_has_passages_and_effect(page: Page, folder: Path) -> None:
+def test_neuron_study_has_passages_and_effect(page: StudyPage, folder: Path) -> None:
     answer = page.wait(
         "planted", "neuron", layer="layer0", signal="c", neuron=handmade.COUNTER, features=["character.is=a"]
     )
@@ -270,13 +253,13 @@ def test_neuron_study_has_passages_and_effect(page: Page, folder: Path) -> None:
     assert result["effect"]["columns"]["feature"] == ["", "character.is=a"]
 
 
-def test_equal_strings_are_shown_once(page: Page) -> None:
+def test_equal_strings_are_shown_once(page: StudyPage) -> None:
     passages = page.wait("counter", "neuron", layer="layer0", signal="h", neuron=1)["result"]["most"]
     texts = [(row["before"], row["at"], row["after"]) for row in passages]
     assert len(set(texts)) == len(texts) > 1
 
 
-def test_infinite_numbers_are_written_as_words(page: Page) -> None:
+def test_infinite_numbers_are_written_as_words(page: StudyPage) -> None:
     result = page.wait("planted", "neuron", layer="layer0", signal="c", neuron=handmade.COUNTER)["result"]
     # The counter's forget gate is 1 in single precision, so it forgets nothing.
     assert result["health"]["time_constant"] == "infinite"
@@ -293,7 +276,7 @@ def test_infinite_numbers_are_written_as_words(page: Page) -> None:
         {"features": ["no.such", "character.is=", " & ", "a & not"]},
     ],
 )
-def test_unknown_neuron_is_refused(page: Page, body: dict[str, Any]) -> None:
+def test_unknown_neuron_is_refused(page: StudyPage, body: dict[str, Any]) -> None:
     answer = page.wait("counter", "neuron", **body)
     if "features" in body:
         assert answer["result"]["effect"]["columns"]["feature"] == [""]
@@ -303,7 +286,7 @@ def test_unknown_neuron_is_refused(page: Page, body: dict[str, Any]) -> None:
     assert "Unexpected error" not in answer["error"]
 
 
-def test_study_of_bytes_has_whole_characters(page: Page) -> None:
+def test_study_of_bytes_has_whole_characters(page: StudyPage) -> None:
     result = page.wait("bytes", "neuron", layer="layer0", signal="h", neuron=2)["result"]
     for passage in result["most"]:
         encoded = passage["text"].encode()
@@ -316,7 +299,7 @@ def test_study_of_bytes_has_whole_characters(page: Page) -> None:
 SHOWN = "aab.Axxxxxxxxx.Baa"
 
 
-def test_places_have_the_same_neurons_on(page: Page, folder: Path) -> None:
+def test_places_have_the_same_neurons_on(page: StudyPage, folder: Path) -> None:
     body = {"layer": "layer0", "signal": "c", "text": SHOWN, "first": 4, "last": 14, "threshold": 0.3}
     result = page.wait("planted", "places", **body)["result"]
     assert result["neurons"]["columns"]["neuron"] == [LATCH]
@@ -331,7 +314,7 @@ def test_places_have_the_same_neurons_on(page: Page, folder: Path) -> None:
         assert entry["text"][entry["from"] : entry["to"] + 1] == entry["at"]
 
 
-def test_places_leave_out_the_range_itself(page: Page, folder: Path) -> None:
+def test_places_leave_out_the_range_itself(page: StudyPage, folder: Path) -> None:
     text = Run(folder / "planted").task().held_out(2_000)
     first = text.index("A", 100)
     last = text.index("B", first) - 1
@@ -343,7 +326,7 @@ def test_places_leave_out_the_range_itself(page: Page, folder: Path) -> None:
     assert all(entry["before"] + entry["at"] != text[first - 28 : last + 1] for entry in result["places"])
 
 
-def test_places_leave_out_the_string_itself(page: Page, folder: Path) -> None:
+def test_places_leave_out_the_string_itself(page: StudyPage, folder: Path) -> None:
     """Without weights, and with candidates above 0, every neuron is on at every step of every string."""
     run = Run(folder / "counter")
     network = run.network()[0]
@@ -360,7 +343,7 @@ def test_places_leave_out_the_string_itself(page: Page, folder: Path) -> None:
     assert all(entry["before"] + entry["at"] + entry["after"] != string for entry in places)
 
 
-def test_places_without_neurons_are_empty(page: Page) -> None:
+def test_places_without_neurons_are_empty(page: StudyPage) -> None:
     body = {"layer": "layer0", "signal": "c", "text": SHOWN, "first": 4, "last": 14, "threshold": 1000.0}
     result = page.wait("planted", "places", **body)["result"]
     assert result["neurons"]["columns"]["neuron"] == []
@@ -379,7 +362,7 @@ def test_places_without_neurons_are_empty(page: Page) -> None:
         ({"layer": "layer9"}, "layer9"),
     ],
 )
-def test_places_refuse_unknown_ranges(page: Page, body: dict[str, Any], words: str) -> None:
+def test_places_refuse_unknown_ranges(page: StudyPage, body: dict[str, Any], words: str) -> None:
     answer = page.wait("counter", "places", **{"text": "aaXbb", "signal": "h", **body})
     assert answer["state"] == "failed"
     assert words in answer["error"]
@@ -390,54 +373,52 @@ def test_places_refuse_unknown_ranges(page: Page, body: dict[str, Any], words: s
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "words"),
     [
-        [],
-        {},
-        {"study": "colours"},
-        {"study": 3},
-        {"study": "labels", "extra": 1},
-        {"study": "labels", "start": 1},
-        {"study": "neuron", "neuron": True},
-        {"study": "neuron", "neuron": 1.5},
-        {"study": "neuron", "features": "character.letter"},
-        {"study": "neuron", "features": ["x"] * 33},
-        {"study": "places", "threshold": "high"},
+        ([], "expected a JSON object"),
+        ({}, "field study"),
+        ({"study": "colours"}, "colours"),
+        ({"study": 3}, "field study"),
+        ({"study": "labels", "extra": 1}, "extra"),
+        ({"study": "labels", "start": 1}, "field start"),
+        ({"study": "neuron", "neuron": True}, "field neuron"),
+        ({"study": "neuron", "neuron": 1.5}, "field neuron"),
+        ({"study": "neuron", "features": "character.letter"}, "field features"),
+        ({"study": "neuron", "features": ["x"] * 33}, "field features"),
+        ({"study": "places", "threshold": "high"}, "field threshold"),
     ],
 )
-def test_study_refuses_impossible_fields(page: Page, body: Any) -> None:
+def test_study_refuses_impossible_fields(page: StudyPage, body: Any, words: str) -> None:
     answer = page.post("/api/runs/counter/study", body)
     assert answer.status_code == 400
+    assert words in answer.json()["error"]
     assert len(answer.json()["error"]) < 300
 
 
-def test_study_refuses_numbers_that_are_not_finite(page: Page) -> None:
+def test_study_refuses_numbers_that_are_not_finite(page: StudyPage) -> None:
     body = b'{"study": "places", "threshold": NaN}'
-
-    async def send() -> httpx.Response:
-        transport = httpx.ASGITransport(page.app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url=f"http://127.0.0.1:{PORT}") as client:
-            headers = {"content-type": "application/json"}
-            return await client.post("/api/runs/counter/study", content=body, headers=headers)
-
-    assert anyio.run(send).status_code == 400
+    answer = page.send("POST", "/api/runs/counter/study", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 400, answer.text
+    assert "expected a finite number" in answer.json()["error"]
 
 
-def test_study_of_an_unknown_run_is_refused(page: Page) -> None:
+def test_study_of_an_unknown_run_is_refused(page: StudyPage) -> None:
     for path in ("study", "features"):
         answer = page.post(f"/api/runs/gone/{path}", {"study": "labels"})
         assert answer.status_code == 404
+        assert "gone" in answer.json()["error"]
 
 
-def test_study_refuses_foreign_pages(page: Page) -> None:
+def test_study_refuses_foreign_pages(page: StudyPage) -> None:
     for path in ("study", "features"):
         answer = page.post(
             f"/api/runs/counter/{path}", {"study": "labels", "start": True}, headers={"Origin": "http://evil.example"}
         )
         assert answer.status_code == 403
+        assert "only the explorer's own page" in answer.json()["error"]
 
 
-def test_study_of_a_missing_text_fails_with_one_sentence(page: Page, folder: Path, trained: Path) -> None:
+def test_study_of_a_missing_text_fails_with_one_sentence(page: StudyPage, folder: Path, trained: Path) -> None:
     task = json.loads((folder / "planted" / "task.json").read_text())
     task["paths"] = [str(folder / "nowhere.txt")]
     (folder / "planted" / "task.json").write_text(json.dumps(task))
@@ -451,7 +432,7 @@ def test_study_of_a_missing_text_fails_with_one_sentence(page: Page, folder: Pat
     assert arrays["0"].tolist() == [1, 1, 0, 1, 0]
 
 
-def test_study_without_weights_fails_with_one_sentence(page: Page, folder: Path) -> None:
+def test_study_without_weights_fails_with_one_sentence(page: StudyPage, folder: Path) -> None:
     (folder / "counter" / WEIGHTS).unlink()
     assert page.study("counter", "labels") == {"state": "none"}
     answer = page.wait("counter", "health")
@@ -459,7 +440,7 @@ def test_study_without_weights_fails_with_one_sentence(page: Page, folder: Path)
     assert "weights" in answer["error"]
 
 
-def test_failed_study_can_be_started_again(page: Page, folder: Path) -> None:
+def test_failed_study_can_be_started_again(page: StudyPage, folder: Path) -> None:
     weights = (folder / "counter" / WEIGHTS).read_bytes()
     (folder / "counter" / WEIGHTS).unlink()
     assert page.wait("counter", "health")["state"] == "failed"
@@ -483,7 +464,7 @@ def test_study_text_stays_within_study_bytes(folder: Path, monkeypatch: pytest.M
 # --- features of the shown text --------------------------------------------------------------------------------------
 
 
-def test_features_are_sent_for_every_step(page: Page) -> None:
+def test_features_are_sent_for_every_step(page: StudyPage) -> None:
     text = "ab(aA)b.A"
     names = (
         "character.is=a",
@@ -503,23 +484,23 @@ def test_features_are_sent_for_every_step(page: Page) -> None:
     assert {"name", "title", "kind", "categories"} == set(known[0])
 
 
-def test_features_restart_in_every_string(page: Page) -> None:
+def test_features_restart_in_every_string(page: StudyPage) -> None:
     arrays, _, _ = page.features("counter", "aaXbb\naX", "task.so_far", "position.in_sequence")
     assert arrays["0"].tolist() == [1, 2, 2, 2, 2, 2, 1, 1]
     assert len(arrays["1"]) == 8
 
 
-def test_features_of_bytes_span_their_character(page: Page) -> None:
+def test_features_of_bytes_span_their_character(page: StudyPage) -> None:
     arrays, _, _ = page.features("bytes", "a月，", "character.ideograph")
     assert arrays["0"].tolist() == [0, 1, 1, 1, 0, 0, 0]
 
 
-def test_features_cover_unknown_characters(page: Page) -> None:
+def test_features_cover_unknown_characters(page: StudyPage) -> None:
     arrays, _, _ = page.features("counter", "aq月X", "character.letter")
     assert len(arrays["0"]) == 4
 
 
-def test_empty_text_has_no_features(page: Page) -> None:
+def test_empty_text_has_no_features(page: StudyPage) -> None:
     arrays, result, known = page.features("counter", "", "character.letter")
     assert (arrays, result, known) == ({}, [None], [])
 
@@ -535,5 +516,5 @@ def test_empty_text_has_no_features(page: Page) -> None:
         {"text": "a", "features": ["character.letter"] * 65},
     ],
 )
-def test_features_refuse_impossible_requests(page: Page, body: Any) -> None:
+def test_features_refuse_impossible_requests(page: StudyPage, body: Any) -> None:
     assert page.post("/api/runs/counter/features", body).status_code == 400

@@ -116,7 +116,7 @@ def test_svg_is_the_same_in_another_renderer(view: View, tmp_path: Path) -> None
     """Cells, bars and lines have the same colours with librsvg; letters have its own fonts."""
     program = shutil.which("rsvg-convert")
     if program is None:
-        pytest.skip("rsvg-convert (Debian: librsvg2-bin) is not installed")
+        pytest.skip("SVG TEST SKIPPED: rsvg-convert is not installed; see scripts/install-browser")
     share(view, **STRIPS)
     _, png = saved(view, "share-png")
     _, svg = saved(view, "share-svg")

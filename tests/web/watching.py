@@ -40,6 +40,7 @@ def watched_page(
     context.set_default_timeout(MILLISECONDS)
     problems: list[str] = []
     refused: list[Response] = []
+    complete: set[Request] = set()
 
     def guard(route: Route) -> None:
         address = urlsplit(route.request.url)
@@ -67,12 +68,16 @@ def watched_page(
     context.on("weberror", lambda error: problems.append(f"error: {error.error}"))
     context.on("response", on_response)
     context.on("requestfailed", on_request_failed)
+    context.on("requestfinished", complete.add)
     page = context.new_page()
     page.on("websocket", lambda socket: problems.append(f"opened the WebSocket {socket.url}"))
     try:
         yield page
     finally:
-        problems += [f"got {response.status} for {response.url}: {_reason(response)}" for response in refused]
+        for response in refused:
+            # Playwright would wait without end for the body of a response that is not complete.
+            reason = _reason(response) if response.request in complete else "its body did not arrive"
+            problems.append(f"got {response.status} for {response.url}: {reason}")
         context.close()
     assert not problems, "the page did what it must not:\n  " + "\n  ".join(problems)
 
