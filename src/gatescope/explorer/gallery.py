@@ -231,7 +231,7 @@ def summary_of(name: str, run: Run) -> dict[str, Any]:
         "readout": configuration.readout.to_json(),
         "step": last.get("step") or 0,
         "weights": weights is not None,
-        "weights_step": stored_step(run.path / WEIGHTS) if weights else None,
+        "weights_step": stored_step(run.path / WEIGHTS, run.path) if weights else None,
         "weights_bytes": weights[1] if weights else 0,
         "weights_stamp": stamp_text(weights),
         "findings_stamp": findings_stamp(run) if weights else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from gatescope.files import read_regular, write_bytes
+from gatescope.files import FileError, open_regular, read_regular, write_bytes
 from gatescope.runs.records import shortened
 from gatescope.runs.run_errors import RunError
 
@@ -51,18 +52,20 @@ def load_tensors(
     return parse_tensors(content, path, expected)
 
 
-def stored_step(path: Path) -> int | None:
-    """Return the step in the metadata of a file of tensors, without reading the tensors; None if the file has none.
+def stored_step(path: Path, run: Path) -> int | None:
+    """Return the step in the metadata of a file of tensors, without reading the tensors; None if it has none.
 
     Args:
         path: the file.
+        run: the run directory; links must not lead out of it.
     """
     try:
-        with path.open("rb") as file:
+        # At most the header of the file is read, whatever its size.
+        with open_regular(path, sys.maxsize, inside=run) as file:
             size = int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(size)) if size <= HEADER_BYTES else {}
         return int(header["__metadata__"]["step"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (FileError, OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
