@@ -25,7 +25,7 @@ test: ## Set up and run every test, including those in a real browser
 	@scripts/install dev
 	@scripts/install-browser
 	@scripts/test-web
-	.venv/bin/python -m pytest -n 3 -q $(ARGS)
+	.venv/bin/python -m pytest -n 2 -q $(ARGS)
 
 quick: ## Lint and run the fast tests, within a minute: the inner loop of an edit
 	@scripts/install dev

@@ -349,6 +349,26 @@ def test_is_training_does_not_keep_a_training_from_starting(run: Run, monkeypatc
         assert reader.closed
 
 
+@pytest.mark.skipif(os.name != "posix", reason="shared locks of POSIX")
+def test_is_training_is_not_misled_by_another_that_asks(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine, two that ask hold the lock at the same time, one of them for long."""
+    import fcntl
+
+    (run.path / "training.lock").touch()
+    asked = fcntl.flock
+    seen = []
+
+    def ask_meanwhile(descriptor: int, operation: int) -> None:
+        asked(descriptor, operation)
+        if not seen:
+            seen.append(None)
+            seen[0] = run.is_training
+
+    monkeypatch.setattr(fcntl, "flock", ask_meanwhile)
+    assert not run.is_training
+    assert seen == [False]
+
+
 def test_find_runs_is_sorted_and_without_duplicates(tmp_path: Path, trained: Path) -> None:
     for name in ("b", "a"):
         shutil.copytree(trained, tmp_path / name)

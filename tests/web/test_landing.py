@@ -81,10 +81,13 @@ def test_long_and_strange_texts_stay_readable(view: View) -> None:
 def test_page_of_a_finding_repeats_it(view: View) -> None:
     view.open()
     cards = view.page.locator("[data-testid=finding-card][href*='neuron=']")
+    # The finding that leads and the places of the cards change while findings arrive.
+    all_found = view.page.locator("[data-testid=finding-list][aria-busy=false]")
+    expect(all_found).to_be_visible()
     sentences = [view.at("finding-sentence").inner_text(), cards.first.locator("h3").inner_text()]
     for k, sentence in enumerate(sentences):
         view.open()
-        # Cards change their places while findings arrive.
+        expect(all_found).to_be_visible()
         (cards.filter(has_text=sentence) if k else view.at("live-open")).click()
         expect(view.at("finding-line")).to_contain_text(sentence)
         view.page.reload()

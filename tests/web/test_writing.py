@@ -325,12 +325,17 @@ def test_dragged_point_changes_the_forecast(
             k for k, pair in enumerate(zip(text.split("\n"), changed.split("\n"), strict=True)) if len({*pair}) > 1
         ]
         assert lines == [20]
-        value = float(handle.get_attribute("aria-valuenow") or "nan")
+        value = float(changed.split("\n")[20].split(",")[0])
+        eventually(lambda handle=handle, value=value: _at(handle, value))
         handle.focus()
         page.keyboard.press("ArrowDown")
         eventually(lambda handle=handle, value=value: _below(handle, value))
         page.go_back()
         expect(view.at("text-box")).to_have_value(text)
+
+
+def _at(handle: Locator, value: float) -> None:
+    assert float(handle.get_attribute("aria-valuenow") or "nan") == pytest.approx(value, rel=1e-6)
 
 
 def _below(handle: Locator, bound: float) -> None:

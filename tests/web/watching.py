@@ -63,12 +63,15 @@ def watched_page(
         if request.failure != "net::ERR_ABORTED" and not refusals:
             problems.append(f"got nothing for {request.url}: {request.failure}")
 
+    def on_request_finished(request: Request) -> None:
+        complete.add(request)
+
     context.route(lambda url: urlsplit(url).scheme in {"http", "https"}, guard)
     context.on("console", on_console)
     context.on("weberror", lambda error: problems.append(f"error: {error.error}"))
     context.on("response", on_response)
     context.on("requestfailed", on_request_failed)
-    context.on("requestfinished", complete.add)
+    context.on("requestfinished", on_request_finished)
     page = context.new_page()
     page.on("websocket", lambda socket: problems.append(f"opened the WebSocket {socket.url}"))
     try:

@@ -1,8 +1,8 @@
 """The lock of a run in training. It ends with the process that holds it, however the process ends.
 
 The lock is filelock's, which is the system's own on every platform. To find out whether it is free, a process takes it
-for an instant. Two such processes must not take each other for a training, so they try more than once; a training tries
-for longer than they hold it.
+for an instant, on POSIX together with all others that ask: they must not take each other for a training. Windows has no
+such shared lock here, so they try more than once. A training tries for longer than any of them holds it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from filelock import lock_descriptor
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 from gatescope.files import FileError, open_for_appending, open_regular, unreadable
 from gatescope.runs.run_errors import RunError
@@ -44,7 +49,7 @@ def is_locked(path: Path) -> bool:
     """Return whether another process, or another object of this one, holds a lock file."""
     try:
         with open_regular(path, MAX_LOCK_BYTES) as file:
-            return not _acquire(file, path, QUERY_TRIES)
+            return not (_acquire(file, path, QUERY_TRIES) if fcntl is None else _share(file, path))
     except (FileError, RunError):
         return False
 
@@ -55,6 +60,18 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except OSError:
         return False
+
+
+def _share(file: BinaryIO, path: Path) -> bool:
+    """Take the lock together with others that share it. Returns whether no process holds it alone."""
+    assert fcntl is not None
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise RunError("LOCK_UNSUPPORTED", reason=unreadable(path, error).message) from error
+    return True
 
 
 def _acquire(file: BinaryIO, path: Path, tries: int) -> bool:
