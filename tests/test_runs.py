@@ -355,11 +355,11 @@ def test_is_training_is_not_misled_by_another_that_asks(run: Run, monkeypatch: p
     import fcntl
 
     (run.path / "training.lock").touch()
-    asked = fcntl.flock
+    flock = fcntl.flock
     seen = []
 
     def ask_meanwhile(descriptor: int, operation: int) -> None:
-        asked(descriptor, operation)
+        flock(descriptor, operation)
         if not seen:
             seen.append(None)
             seen[0] = run.is_training
