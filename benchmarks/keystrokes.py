@@ -5,9 +5,10 @@
 Every network has random weights and reads a text of 200 characters. A key is pressed at the end of the text ("append")
 and in its middle ("insert"); its time runs from the event of the key to the end of the frame in which the strips show
 the longer text. A key on the slider of a signal in the middle of the text holds it ("hold a signal"); its time runs to
-the end of the frame in which the strips show the held network. Enter in the box of
-the seed lets the network write 40 other symbols behind the text, up to the frame that shows them. The first picture is
-timed from the navigation.
+the end of the frame in which the strips show the held network. Enter in the box of the seed lets the network write 40
+other symbols behind the text, up to the frame that shows them. The first picture is timed from the navigation. "A bare
+page" is the peer: a field with the same text and a canvas on which every letter draws 2,000 rectangles, without a
+network; machine and browser need that time for any page.
 Scrolling moves 20,000 characters of 128 neurons by one frame at a time, and the work is everything that the main thread
 runs between two frames. --long opens 20,000 characters of 3 x 512 neurons and prints the processor time and the largest
 memory of server and browser. Times are p50 / p95.
@@ -93,6 +94,28 @@ REWRITTEN = """() => {
 }"""
 
 
+BARE_PAGE = """<textarea data-testid="text-box" rows="3" cols="120"></textarea>
+<canvas width="1200" height="420"></canvas>
+<script>
+    const canvas = document.querySelector('canvas')
+    const draw = (steps) => {
+        const pen = canvas.getContext('2d')
+        const { port1, port2 } = new MessageChannel()
+        port2.onmessage = () => window.bareResolve?.(performance.now())
+        for (let k = 0; k < 2000; k++) {
+            pen.fillStyle = `rgb(${(k + steps) % 256}, 120, 120)`
+            pen.fillRect(6 * (k % 200), 20 * Math.floor(k / 200), 6, 19)
+        }
+        port1.postMessage(null)
+    }
+    document.querySelector('textarea').oninput = ({ target }) => requestAnimationFrame(() => draw(target.value.length))
+</script>"""
+BARE_ANSWER = """() => {
+    const painted = new Promise((resolve) => (window.bareResolve = resolve))
+    window.gatescopeAnswer = Promise.all([window.gatescopeTiming.pressed(), painted])
+}"""
+
+
 @dataclass(frozen=True)
 class Aim:
     """The largest milliseconds at p50 and p95."""
@@ -173,10 +196,27 @@ def press(page: Page, steps: int) -> float:
         " window.gatescopeAnswer = Promise.all([t.pressed(), t.painted(steps)]) }",
         steps,
     )
+    return answered_key(page)
+
+
+def answered_key(page: Page) -> float:
+    """Press a letter; return the milliseconds from its event to the answer that the page awaits."""
     page.keyboard.press("a")
     pressed, painted = page.evaluate("() => window.gatescopeAnswer")
     page.wait_for_timeout(PAUSE_MS)
     return painted - pressed
+
+
+def bare_keystrokes(page: Page, keys: int) -> list[float]:
+    """Return the times of keys on a page without a network."""
+    page.set_content(BARE_PAGE)
+    page.get_by_test_id("text-box").fill(text_of(NETWORKS[0], STEPS))
+    write_at(page, STEPS)
+    times = []
+    for _ in range(keys + 3):
+        page.evaluate(BARE_ANSWER)
+        times.append(answered_key(page))
+    return times[3:]  # The first ones are compiled.
 
 
 def write_at(page: Page, place: int) -> None:
@@ -416,6 +456,8 @@ def measure(browser: Browser, address: str, server: int, arguments: argparse.Nam
     page.set_default_timeout(WAIT_MS)
     yield "| what | times | p50, ms | p95, ms | aim | load |"
     yield "|---|---:|---:|---:|---|---:|"
+    page.goto("about:blank")
+    yield line("a bare page, append a letter", bare_keystrokes(page, arguments.keys), None)
     for network in NETWORKS:
         if network.name not in arguments.networks:
             continue
