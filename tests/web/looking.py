@@ -38,7 +38,11 @@ SNAPSHOT = """async (canvas) => {
 
 
 def eventually(check: Callable[[], object], seconds: float = 90) -> None:
-    """Wait until `check` no longer fails; raise its last failure if it never succeeds."""
+    """Wait until `check` no longer fails; raise its last failure if it never succeeds.
+
+    `check` must call the page before it fails: only during its calls does Playwright receive events, such as a new
+    `page.url`.
+    """
     end = time.monotonic() + seconds
     while True:
         try:

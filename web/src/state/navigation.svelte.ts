@@ -43,6 +43,9 @@ const SERIES_PAUSE_MS = 1500
 /** The series of the letters that are typed. */
 const TYPING = 'text'
 
+/** A browser that forgot a step of its history reports no arrival; after this time the page no longer waits. */
+const MAX_TRAVEL_MS = 2000
+
 /** Called after the page changed the view, and after a link or the Back button did. */
 export interface NavigationListener {
   viewChanged: () => void
@@ -55,9 +58,6 @@ export interface Hover {
 }
 
 /** The view state, in step with the address of the page. */
-/** A step of the history that takes longer was dropped. */
-const TRAVEL_MS = 1500
-
 export class Navigation {
   state = $state.raw<ViewState>(START)
   /** A sentence for each part of the link that was left out. */
@@ -68,6 +68,11 @@ export class Navigation {
   #series = { name: '', at: -Infinity }
   /** How many steps of the browser's history lie between the present view and the one that the page began with. */
   #place = 0
+  /** The place of the last step that surely exists. A link or a reload begins without knowledge of later ones. */
+  #last = 0
+  /** The calls that wait for the end of an undo or redo; null if none is under way. */
+  #waiting: (() => void)[] | null = null
+  #travelTimer: ReturnType<typeof setTimeout> | undefined
 
   constructor(private readonly listener: NavigationListener) {}
 
@@ -81,10 +86,12 @@ export class Navigation {
       this.notes = notes
       this.#endSeries()
       this.#place = placeOf(history.state)
+      this.#last = Math.max(this.#last, this.#place)
       this.hover = { neuron: null, step: null }
       this.listener.linkOpened(before)
       // What was left out leaves the address too.
       if (notes.length) this.#writeSoon()
+      this.#arrive()
     }
     read()
     const leave = (): void => this.#write('replace')
@@ -101,6 +108,7 @@ export class Navigation {
    * history, so that Back undoes it; a move of the cursor does not.
    */
   go(change: Partial<ViewState>): void {
+    if (this.#waits(() => this.go(change))) return
     const before = this.state
     const next = { ...before, ...change }
     if (next.run !== before.run) Object.assign(next, { ...START, ...change })
@@ -140,6 +148,7 @@ export class Navigation {
    * @param pause the milliseconds after which a change begins a new series
    */
   continue(series: string, change: Partial<ViewState>, pause = SERIES_PAUSE_MS): void {
+    if (this.#waits(() => this.continue(series, change, pause))) return
     const now = performance.now()
     if (this.#series.name === series && now - this.#series.at < pause) {
       clearTimeout(this.#addressTimer)
@@ -152,19 +161,21 @@ export class Navigation {
 
   /** Go back to the view before the last step of the browser's history that this page made. */
   undo(): void {
-    if (this.#place === 0) return
-    clearTimeout(this.#addressTimer)
-    this.#write('replace')
-    this.#travel(() => history.back())
+    if (this.#waits(() => this.undo())) return
+    if (this.#place > 0) this.#travel(-1)
   }
 
   /** Take the last undoing back. */
   redo(): void {
-    this.#travel(() => history.forward())
+    if (this.#waits(() => this.redo())) return
+    if (this.#place < this.#last) this.#travel(1)
+    // After a reload only the browser knows the later steps; without any, nothing arrives.
+    else history.forward()
   }
 
   /** Change the view as a step of the browser's history, whatever changes. */
   jump(change: Partial<ViewState>): void {
+    if (this.#waits(() => this.jump(change))) return
     clearTimeout(this.#addressTimer)
     this.#write('replace')
     this.state = { ...this.state, ...change }
@@ -204,12 +215,27 @@ export class Navigation {
     this.go({ range, threshold: range ? this.state.threshold : null })
   }
 
-  /** Move in the browser's history. A busy browser may drop the request; it is then sent once more. */
-  #travel(go: () => void): void {
-    const place = this.#place
-    const again = setTimeout(() => this.#place === place && go(), TRAVEL_MS)
-    addEventListener('popstate', () => clearTimeout(again), { once: true })
-    go()
+  /** Move in the browser's history. The browser moves later; until then further calls wait, and no address is written. */
+  #travel(steps: number): void {
+    clearTimeout(this.#addressTimer)
+    this.#write('replace')
+    this.#waiting = []
+    this.#travelTimer = setTimeout(() => this.#arrive(), MAX_TRAVEL_MS)
+    history.go(steps)
+  }
+
+  /** Defer a call while an undo or redo is under way. Returns whether one is. */
+  #waits(call: () => void): boolean {
+    this.#waiting?.push(call)
+    return this.#waiting !== null
+  }
+
+  /** Make the calls that waited, in their order. */
+  #arrive(): void {
+    clearTimeout(this.#travelTimer)
+    const calls = this.#waiting ?? []
+    this.#waiting = null
+    for (const call of calls) if (!this.#waits(call)) call()
   }
 
   #endSeries(): void {
@@ -225,13 +251,16 @@ export class Navigation {
   }
 
   #write(how: 'push' | 'replace'): void {
+    if (this.#waiting) return
     const address = toAddress(this.state)
     const { text, beside } = this.state
     for (const words of [text, beside?.kind === 'text' ? beside.text : null])
       if (words !== null && words.length > MAX_ADDRESS_CHARACTERS) storeText(words)
     if (address === location.search + location.hash) return
-    if (how === 'push') history.pushState({ place: ++this.#place }, '', address || location.pathname)
-    else history.replaceState({ place: this.#place }, '', address || location.pathname)
+    if (how === 'push') {
+      this.#last = ++this.#place
+      history.pushState({ place: this.#place }, '', address || location.pathname)
+    } else history.replaceState({ place: this.#place }, '', address || location.pathname)
   }
 }
 
