@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -91,3 +92,16 @@ def test_visible_cells_can_be_read_as_a_table(view: View) -> None:
         neuron = int(row.locator("th").inner_text())
         printed = [float(cell.replace("−", "-")) for cell in row.locator("td").all_inner_texts()]
         assert printed == pytest.approx(values[neuron, : len(text)].tolist(), abs=6e-4)
+
+
+def test_forced_colours_keep_scales_and_bars(view: View) -> None:
+    """The system's colours replace grounds, but a scale, a probability and the bar of a slider are nothing else."""
+    view.page.emulate_media(forced_colors="active")
+    view.page.goto(f"{view.address}/?view=network&run=counter&text=aaXbb%0A&neuron=4&step=3")
+    panel = view.at("neuron-panel")
+    expect(panel.locator(".part.first")).to_be_visible()
+    expect(view.page.locator(".legend .colours")).to_have_css("background-image", re.compile("^linear-gradient"))
+    ground = "(bar) => getComputedStyle(bar).backgroundColor"
+    grounds = [panel.locator(bar).first.evaluate(ground) for bar in (".part.first", ".slider .track", ".slider s")]
+    assert len({*grounds, panel.evaluate(ground)}) >= 3
+    assert panel.evaluate(ground) not in grounds

@@ -30,8 +30,10 @@ def test_page_speaks_the_language_of_the_browser_and_switches(
         expect(page.locator("body")).to_contain_text(words)
     assert page.locator("main").inner_text().count("hidden state") == 0
     text = page.get_by_test_id("text-box").input_value()
-    page.get_by_test_id("language").click()
+    page.get_by_test_id("language").press("Enter")
     expect(page.get_by_test_id("tab-neuron")).to_contain_text("Neuron")
+    # The switch keeps the focus: the next Enter leads back.
+    expect(page.get_by_test_id("language")).to_be_focused()
     expect(page.locator("body")).to_contain_text("cell state")
     assert page.evaluate("document.documentElement.lang") == "en"
     assert page.get_by_test_id("text-box").input_value() == text

@@ -128,3 +128,4 @@ def test_sample_of_code_is_on_the_landing_page(landing: View) -> None:
     assert any(first in sample for sample in samples)
     finding.click()
     expect(landing.page).to_have_url(re.compile("view=learning.*run=code|run=code.*view=learning"))
+    expect(landing.at("sample")).to_contain_text(first)

@@ -166,6 +166,10 @@ describe('the address', () => {
   it('survives nonsense', () => {
     expect(fromAddress('?view=network')).toEqual(START)
     expect(fromAddress('?view=sideways&run=a').view).toBe('network')
+    const sentences: string[] = []
+    expect(fromAddress('?view=runs', '', (one) => sentences.push(one))).toEqual(START)
+    expect(fromAddress('?view=runs&run=a', '', (one) => sentences.push(one)).view).toBe('runs')
+    expect(sentences).toEqual([])
     expect(fromAddress('?view=network&run=a&neuron=-1&step=1.5&zoom=99&sort=colour&text=%E0%A4')).toMatchObject({
       neuron: null,
       step: null,

@@ -54,6 +54,12 @@ describe('the step under the caret', () => {
   })
 })
 
+it('isolates characters that are written from right to left, so that a list keeps its quotes and its order', () => {
+  expect(characterName('ש')).toBe('\u2066“ש”\u2069')
+  expect(characterName('ي')).toBe('\u2066“ي”\u2069')
+  expect([characterName('a'), characterName('床'), characterName('😀')]).toEqual(['“a”', '“床”', '“😀”'])
+})
+
 it('prints the symbols of a network that reads bytes as its labels do', () => {
   const bytes = symbolLabels(Array.from({ length: 256 }, (_, k) => String.fromCodePoint(k)))
   expect([bytes[0x61], bytes[0xe6], bytes[0x0a]]).toEqual(['a', 'E6', '\n'])

@@ -42,6 +42,15 @@ describe('labels', () => {
     expect(labels.steps).toBe(50)
   })
 
+  it('follow the language with their titles and short names', () => {
+    const english = table(['title', 'short'], ['steps since the start', 'steps so far'])
+    let language = 'en'
+    for (const name of ['title', 'short'])
+      Object.defineProperty(english.columns[name]!, 0, { get: () => `${name} in ${language}`, enumerable: true })
+    const label = rows(english)[0] as unknown as Parameters<typeof chipText>[0]
+    language = 'zh'
+    expect([label.title, chipText({ ...label, direction: 1 })]).toEqual(['title in zh', 'short in zh'])
+  })
   it('are found by a part of their words, whatever the case', () => {
     expect(labels.best('layer0', 'c', 3, 'QUOTES ')?.feature).toBe('quotes.any')
     expect(labels.best('layer0', 'c', 3, 'task.')?.feature).toBe('task.owed')

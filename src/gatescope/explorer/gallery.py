@@ -12,6 +12,7 @@ from gatescope.cells import Cell
 from gatescope.configuration import Layer
 from gatescope.errors import GatescopeError
 from gatescope.explorer.findings.answers import findings_stamp
+from gatescope.explorer.findings.samples import MAX_SAMPLES
 from gatescope.explorer.networks import stamp_text
 from gatescope.explorer.recorder import file_stamp, weights_stamp
 from gatescope.explorer.requests import RequestError
@@ -42,7 +43,6 @@ SIGNAL_MEANINGS = {
 """The title of a signal in its cell -> the code of its explanation on the page."""
 
 LABELS = f"{STUDIES}/labels.json"
-MAX_SAMPLES = 20
 MAX_HISTORY_RECORDS = 2000  # sent to the page; a longer history is thinned out evenly
 
 Stamp = tuple[Any, ...]

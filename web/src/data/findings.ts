@@ -10,6 +10,8 @@ export interface FindingPlace {
   neuron: number | null
   step: number | null
   feature: string | null
+  /** The training step of the weights; null for the best ones. Older live files lack it. */
+  checkpoint?: number | null
 }
 
 /** The values of one neuron over the steps of a picture. */

@@ -40,8 +40,10 @@ export function rows(table: Table): Row[] {
   return Array.from({ length: count }, (_, k) => {
     const row = Object.fromEntries(names.map((name) => [name, table.columns[name]![k]!]))
     // Titles follow the language of the page (data/localized.ts).
-    const { title } = table.columns
-    if (title) Object.defineProperty(row, 'title', { get: () => title[k], enumerable: true })
+    for (const name of ['title', 'short']) {
+      const column = table.columns[name]
+      if (column) Object.defineProperty(row, name, { get: () => column[k], enumerable: true })
+    }
     return row
   })
 }

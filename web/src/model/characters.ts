@@ -13,6 +13,9 @@ export interface Glyph {
 // A map, because an object also has entries for words such as "constructor".
 const SIGNS = new Map(Object.entries({ '\n': '⏎', '\t': '⇥', ' ': '·', '\r': '␍', '\u00a0': '⍽', '\u3000': '□' }))
 
+/** Characters that are written from right to left. */
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u
+
 const UNPRINTABLE = /^[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Zs}]$/u
 
 const glyphs = new Map<string, Glyph>()
@@ -43,7 +46,9 @@ export function characterName(label: string): string {
   const { text: sign, code } = glyph(label)
   if (code) return `U+${sign.padStart(4, '0')}`
   if (label === ' ') return text('CHARACTER_SPACE')
-  return text('CHARACTER_QUOTED', { character: sign })
+  const quoted = text('CHARACTER_QUOTED', { character: sign })
+  // An isolate keeps its quotes and its place in a list.
+  return RIGHT_TO_LEFT.test(sign) ? `\u2066${quoted}\u2069` : quoted
 }
 
 /** Return a text on one line, with signs for line ends and tabs. */

@@ -206,9 +206,10 @@ export function fromAddress(search: string, fragment = '', report: (sentence: st
     if (!FIELD_NAMES.has(name)) report(text('LINK_FIELD_UNKNOWN', { name: shortened(name) }))
     else if (!LIST_NAMES.has(name) && query.getAll(name).length > 1) report(text('LINK_FIELD_REPEATED', { name }))
   const run = query.get('run')
-  const view = read('view', choice(VIEWS, 'LINK_SHOWN_NETWORK'))
+  const isList = query.get('view') === 'runs'
+  const view = isList ? null : read('view', choice(VIEWS, 'LINK_SHOWN_NETWORK'))
   if (run === null && view !== null) report(text('LINK_RUN_MISSING'))
-  const unknownView = run !== null && query.get('view') !== null && view === null
+  const unknownView = run !== null && !isList && query.get('view') !== null && view === null
   const state: ViewState = {
     view: run === null ? 'runs' : (view ?? (unknownView ? 'network' : 'runs')),
     run,

@@ -136,7 +136,9 @@ export class Navigation {
    * @param typed whether it was typed; a text that was chosen from a list always is a step of its own
    * @param change what changes with it
    */
-  changeText(text: string | null, typed: boolean, change: Partial<ViewState> = {}): void {
+  changeText(entered: string | null, typed: boolean, change: Partial<ViewState> = {}): void {
+    // An address cannot hold half of a surrogate pair: the text would be another one after a reload.
+    const text = entered && entered.replace(/\p{Cs}/gu, '\ufffd')
     if (typed) return this.continue(TYPING, { ...change, text, range: null })
     this.go({ ...change, text, range: null })
     this.#endSeries()

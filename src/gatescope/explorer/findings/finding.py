@@ -27,6 +27,7 @@ class Place:
         neuron: the neuron; None to point to none.
         step: the step of the text; None to point to none.
         feature: the feature that is drawn over the strips; None for no feature.
+        checkpoint: the training step of the weights; None for the best ones.
     """
 
     view: str = "network"
@@ -36,6 +37,7 @@ class Place:
     neuron: int | None = None
     step: int | None = None
     feature: str | None = None
+    checkpoint: int | None = None
 
 
 @dataclass(frozen=True)

@@ -10,20 +10,25 @@ from gatescope.explorer.findings.measured import RunReader
 from gatescope.runs import SAMPLES
 from gatescope.tasks.base.strings import StringTask
 
+MAX_SAMPLES = 20  # that the page of a run has, the last ones
 MAX_LINES = 4
 MAX_CHARACTERS = 400
 
 
 def sample(reader: RunReader) -> list[Finding]:
-    """Return the last sample that the network wrote; empty for tasks of strings and runs without samples.
+    """Return the last longer sample that the network wrote; empty for tasks of strings and runs without samples.
+
+    The page of the training shows a former sample beside the checkpoint of its step; samples without one are left out.
 
     Raises:
         GatescopeError: the run cannot be read.
     """
     if isinstance(reader.task, StringTask):
         return []
-    samples = [record for record in reader.run.read(SAMPLES) if isinstance(record.get("text"), str)]
-    written = [record for record in samples if record["text"].strip()]
+    samples = [record for record in reader.run.read(SAMPLES)[-MAX_SAMPLES:] if isinstance(record.get("text"), str)]
+    checkpoints = reader.run.checkpoints()
+    shown = [record for record in samples if record is samples[-1] or record.get("step") in checkpoints]
+    written = [record for record in shown if record["text"].strip()]
     if not written:
         return []
     # The last sample that is more than a line shows more of what the network has learned.
@@ -39,7 +44,7 @@ def sample(reader: RunReader) -> list[Finding]:
                 "sample": "\n".join(lines),
             },
             None,
-            Place("learning"),
+            Place("learning", checkpoint=None if record is samples[-1] else record["step"]),
         )
     ]
 
