@@ -1,6 +1,7 @@
 // The view and the address of the page: each follows the other, and the browser's history leads back.
 import { type Range, START, type ViewState } from '../data/view'
 import { fromAddress, toAddress } from './address'
+import { addressBar } from './address-bar'
 import { whenIdle } from './idle'
 import { MAX_ADDRESS_CHARACTERS, storeText } from './long-texts'
 
@@ -77,10 +78,11 @@ export class Navigation {
       clearTimeout(this.#addressTimer)
       const before = this.state
       const notes: string[] = []
-      this.state = fromAddress(location.search, location.hash, (sentence) => notes.push(sentence))
+      const { search, hash, state } = addressBar.now
+      this.state = fromAddress(search, hash, (sentence) => notes.push(sentence))
       this.notes = notes
       this.#endSeries()
-      this.#place = placeOf(history.state)
+      this.#place = placeOf(state)
       this.hover = { neuron: null, step: null }
       this.listener.linkOpened(before)
       // What was left out leaves the address too.
@@ -88,10 +90,10 @@ export class Navigation {
     }
     read()
     const leave = (): void => this.#write('replace')
-    addEventListener('popstate', read)
+    const unfollow = addressBar.now.follow(read)
     addEventListener('pagehide', leave)
     return () => {
-      removeEventListener('popstate', read)
+      unfollow()
       removeEventListener('pagehide', leave)
     }
   }
@@ -155,12 +157,12 @@ export class Navigation {
     if (this.#place === 0) return
     clearTimeout(this.#addressTimer)
     this.#write('replace')
-    this.#travel(() => history.back())
+    this.#travel(-1)
   }
 
   /** Take the last undoing back. */
   redo(): void {
-    this.#travel(() => history.forward())
+    this.#travel(1)
   }
 
   /** Change the view as a step of the browser's history, whatever changes. */
@@ -205,11 +207,15 @@ export class Navigation {
   }
 
   /** Move in the browser's history. A busy browser may drop the request; it is then sent once more. */
-  #travel(go: () => void): void {
+  #travel(steps: number): void {
+    const bar = addressBar.now
     const place = this.#place
-    const again = setTimeout(() => this.#place === place && go(), TRAVEL_MS)
-    addEventListener('popstate', () => clearTimeout(again), { once: true })
-    go()
+    const again = setTimeout(() => this.#place === place && bar.travel(steps), TRAVEL_MS)
+    const unfollow = bar.follow(() => {
+      clearTimeout(again)
+      unfollow()
+    })
+    bar.travel(steps)
   }
 
   #endSeries(): void {
@@ -229,9 +235,10 @@ export class Navigation {
     const { text, beside } = this.state
     for (const words of [text, beside?.kind === 'text' ? beside.text : null])
       if (words !== null && words.length > MAX_ADDRESS_CHARACTERS) storeText(words)
-    if (address === location.search + location.hash) return
-    if (how === 'push') history.pushState({ place: ++this.#place }, '', address || location.pathname)
-    else history.replaceState({ place: this.#place }, '', address || location.pathname)
+    const bar = addressBar.now
+    if (address === bar.search + bar.hash) return
+    if (how === 'push') this.#place++
+    bar.write(how, { place: this.#place }, address)
   }
 }
 
