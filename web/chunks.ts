@@ -7,7 +7,7 @@ const FIRST = 'explorer'
 /** The options that divide the page. Names come from modules alone, so that the same sources give the same files. */
 export const chunks: Rolldown.OutputOptions = {
   entryFileNames: `${FIRST}.js`,
-  chunkFileNames: ({ name }) => `${kebab(name)}.js`,
+  chunkFileNames: ({ name }) => `${kebab(name.replace('.svelte', ''))}.js`,
   codeSplitting: {
     groups: [
       { name: FIRST, tags: ['$initial'], priority: 2 },

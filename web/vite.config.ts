@@ -9,15 +9,15 @@ import { program } from './program'
 import { sentences } from './sentences'
 import { translation } from './translation'
 
-/** Adds a script of its own: a classic one in a single file, which can also stand inside a live file. */
-const script = (file: string, entry: string, target: string): Plugin => ({
+/** Adds a script of its own in a single file: a classic one, which can also stand inside a live file, or a module. */
+const script = (file: string, entry: string, target: string, format: 'iife' | 'es' = 'iife'): Plugin => ({
   name: `gatescope-${file}`,
   apply: 'build',
   async generateBundle() {
     const built = await build({
       configFile: false,
       logLevel: 'warn',
-      build: { write: false, target, lib: { entry, formats: ['iife'], name: 'gatescope', fileName: () => file } },
+      build: { write: false, target, lib: { entry, formats: [format], name: 'gatescope', fileName: () => file } },
     })
     const [{ output }] = built as unknown as [{ output: [{ code: string }] }]
     this.emitFile({ type: 'asset', fileName: file, source: output[0].code })
@@ -39,6 +39,7 @@ export default defineConfig({
     script('boot.js', 'live/boot.ts', 'es2017'),
     script('unpack.js', 'live/unpack.ts', 'es2022'),
     script('gatescope-embed.js', 'live/embed.ts', 'es2017'),
+    script('widget.js', 'live/widget.ts', 'es2022', 'es'),
     script('opening.js', 'src/hosts/opening.ts', 'es2022'),
     script('worker.js', 'engine/start.ts', 'es2022'),
     singleScript('live-page.js'),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gatescope.configuration import Configuration, Layer, configure
     from gatescope.engine import Intervention, ablate, clamp, nudge, patch
     from gatescope.errors import GatescopeError
+    from gatescope.explorer.notebook import explore
     from gatescope.features import feature, pattern
     from gatescope.network import Network
     from gatescope.recording import check_with, record, record_to
@@ -34,6 +35,7 @@ _NAMES = {
     "checking": ("Report", "Residual", "check"),
     "engine": ("Intervention", "ablate", "clamp", "nudge", "patch"),
     "errors": ("GatescopeError",),
+    "explorer.notebook": ("explore",),
     "features": ("feature", "pattern"),
     "configuration": ("Configuration", "Layer", "configure"),
     "network": ("Network",),
@@ -77,6 +79,7 @@ __all__ = [
     "configure",
     "create_run",
     "define",
+    "explore",
     "feature",
     "find_runs",
     "from_keras",

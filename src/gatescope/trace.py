@@ -7,8 +7,10 @@ docs/trace.md is the schema; this class is a thin view of it and holds no networ
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -164,8 +166,12 @@ class Trace:
 
     def _about(self, layer: str, name: str) -> Mapping[str, Any]:
         """Return title, range and formula of an array; empty if the attributes do not describe it."""
+        return self._described("layers", layer, "arrays", name)
+
+    def _described(self, *keys: str) -> Mapping[str, Any]:
+        """Return an object inside the attributes; empty if they do not have it."""
         about: Any = self.attributes
-        for key in ("layers", layer, "arrays", name):
+        for key in keys:
             about = about.get(key) if isinstance(about, Mapping) else None
         return about if isinstance(about, Mapping) else {}
 
@@ -247,28 +253,72 @@ class Trace:
     def to_xarray(self) -> xarray.DataTree:
         """Return the same arrays with labelled axes: one group per layer, as in docs/trace.md.
 
+        Every group with steps has the coordinate "symbol" (sequence, step), the label of each step, empty for padding;
+        every group of a layer has "neuron". Attributes that are lists or objects are texts of JSON; titles, ranges and
+        formulas stand at the arrays.
+
         Raises:
             MissingPackageError: xarray is not installed.
+            TraceError: the vocabulary is damaged.
         """
         try:
             import xarray  # noqa: PLC0415  an extra
         except ImportError as error:
             raise MissingPackageError("TRACE_XARRAY_MISSING") from error
         steps = {name: (STEP_AXES[name], np.asarray(array)) for name, array in self.steps.items()}
+        symbols = {"symbol": (("sequence", "step"), self._symbols())}
         groups = {
             "/": xarray.Dataset(
-                {**steps, "length": (("sequence",), self.lengths)},
-                attrs={name: value for name, value in self.attributes.items() if not isinstance(value, dict | list)},
+                {**steps, "length": (("sequence",), self.lengths)}, symbols, self._plain_attributes(self.attributes)
             )
         }
         for layer, signals in self.layers.items():
+            neurons = {"neuron": np.arange(self._neurons(layer))}
+            about = self._described("layers", layer)
             groups[layer] = xarray.Dataset(
-                {name: (LAYER_AXES, np.asarray(array), self._about(layer, name)) for name, array in signals.items()}
+                {name: (LAYER_AXES, np.asarray(array), self._about(layer, name)) for name, array in signals.items()},
+                {**neurons, **symbols},
+                self._plain_attributes({name: value for name, value in about.items() if name != "arrays"}),
             )
             groups[f"{layer}/initial"] = xarray.Dataset(
-                {name: (STATE_AXES, np.asarray(array)) for name, array in self.initial.get(layer, {}).items()}
+                {name: (STATE_AXES, np.asarray(array)) for name, array in self.initial.get(layer, {}).items()}, neurons
             )
             groups[f"{layer}/parameters"] = xarray.Dataset(
-                {name: (("neuron",), np.asarray(array)) for name, array in self.parameters.get(layer, {}).items()}
+                {name: (("neuron",), np.asarray(array)) for name, array in self.parameters.get(layer, {}).items()},
+                neurons,
             )
         return xarray.DataTree.from_dict(groups)
+
+    def _symbols(self) -> NDArray[Any]:
+        """Return the labels of all steps, (S, T); empty for padding."""
+        count, steps = self.steps["token"].shape
+        symbols = np.full((count, steps), "", dtype=object)
+        for sequence, length in enumerate(self.lengths):
+            symbols[sequence, :length] = self.step_labels(sequence, 0, int(length))
+        return symbols.astype(np.str_)
+
+    @staticmethod
+    def _plain_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Return attributes with lists and objects as JSON, because file formats store numbers and texts alone."""
+        return {
+            name: json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | None) else value
+            for name, value in attributes.items()
+        }
+
+    def explore(self, network: Any, sequence: int = 0) -> Any:
+        """Show the text of a sequence as a notebook widget: a shortcut for `gatescope.explore(network, text)`.
+
+        Args:
+            network: the network or the run that was recorded. A trace holds no weights, and the widget computes.
+            sequence: the number of the sequence.
+
+        Returns:
+            The `ExplorerWidget`.
+
+        Raises:
+            TraceError: the trace holds neither symbols nor the vectors that were read.
+            WidgetError: `network` is neither a network nor a run.
+            MissingPackageError: anywidget is not installed.
+        """
+        # The module `explorer` imports this one, so it is looked up when it is needed.
+        return import_module("gatescope.explorer.notebook").explore(network, self.text(sequence))

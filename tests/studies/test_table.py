@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,39 @@ def test_table_to_pandas() -> None:
     frame = table().to_pandas()
     assert frame["neuron"].tolist() == [3, 1, 2]
     assert frame.attrs == {"made_of": "a test"}
+
+
+def test_table_to_polars_and_arrow() -> None:
+    """Both keep types, texts, lists and NaN; Arrow keeps the titles and facts as well."""
+    pytest.importorskip("polars")
+    pytest.importorskip("pyarrow")
+    source = table()
+    frame, arrow = source.to_polars(), source.to_arrow()
+    for columns in (frame.to_dict(as_series=False), arrow.to_pydict()):
+        assert list(columns) == list(source.columns)
+        assert columns["neuron"] == [3, 1, 2]
+        assert columns["feature"] == ["b", "a", "b"]
+        assert columns["score"][::2] == [0.5, 0.9]
+        assert math.isnan(columns["score"][1])
+        assert columns["values"] == [[1.0, 2.0], [3.0], []]
+    assert {field.name: field.metadata[b"title"].decode() for field in arrow.schema} == dict(source.titles)
+    assert json.loads(arrow.schema.metadata[b"about"]) == source.about
+
+
+def test_table_missing_list_is_null_in_arrow_and_polars() -> None:
+    pytest.importorskip("polars")
+    pytest.importorskip("pyarrow")
+    source = Table.of([{"at": [1, 2]}, {"at": None}], {"at": "places"})
+    assert source.to_polars()["at"].to_list() == source.to_arrow()["at"].to_pylist() == [[1, 2], None]
+    empty = Table.of([], TITLES)
+    assert (len(empty.to_polars()), len(empty.to_arrow())) == (0, 0)
+
+
+@pytest.mark.parametrize(("package", "extra"), [("pandas", "pandas"), ("polars", "polars"), ("pyarrow", "arrow")])
+def test_table_without_a_package_names_the_extra(package: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=rf"pip install 'gatescope\[{extra}\]'"):
+        getattr(table(), f"to_{extra}")()
 
 
 def test_table_refuses_columns_that_do_not_fit() -> None:

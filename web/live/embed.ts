@@ -4,8 +4,9 @@
 //
 // The attributes are those of the page's address (docs/explorer.md), and data-title and data-height for the frame.
 
+import { fitHeight, MIN_HEIGHT } from './frame'
+
 const FIELDS = ['run', 'view', 'layer', 'signal', 'neuron', 'step', 'text', 'sort', 'feature', 'checkpoint', 'lang']
-const MIN_HEIGHT = 160
 const DEFAULT_HEIGHT = 640
 
 function embed(script: HTMLScriptElement): void {
@@ -21,9 +22,7 @@ function embed(script: HTMLScriptElement): void {
   frame.loading = 'lazy'
   Object.assign(frame.style, { display: 'block', width: '100%', height: `${maxHeight}px`, border: '0' })
   window.addEventListener('message', ({ source, data }) => {
-    if (source !== frame.contentWindow || !data || data.gatescope !== 'height') return
-    if (typeof data.height !== 'number' || !(data.height >= 0)) return
-    frame.style.height = `${Math.min(maxHeight, Math.max(MIN_HEIGHT, Math.ceil(data.height)))}px`
+    if (source === frame.contentWindow) fitHeight(frame, data, maxHeight)
   })
   script.replaceWith(frame)
 }

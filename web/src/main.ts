@@ -4,12 +4,12 @@ import { reportHeight } from './hosts/embedded'
 import { load } from './hosts/files'
 import { mountPage } from './hosts/page'
 import { servedSource } from './hosts/served'
-import { isSite } from './hosts/site-mark'
+import { isHost } from './hosts/host-mark'
 import { showDamage, type Unpacked, unpackedFile } from './hosts/unpacked'
 import { catalogue } from './messages/catalogue.svelte'
 
 async function sourceOf(unpacked: Unpacked | null): Promise<Source> {
-  if (!unpacked && !isSite()) return servedSource()
+  if (!unpacked && !isHost('site')) return servedSource()
   // The errors of these hosts are among the sentences that come later.
   await import('./messages/more-sentences')
   if (unpacked) return (await import('./hosts/live')).liveSource(unpacked)
@@ -23,7 +23,9 @@ async function start(): Promise<void> {
   try {
     const source = await sourceOf(unpacked)
     // The list of the local server grows; a file or a site stays what it is.
-    mountPage(document.getElementById('page')!, source, unpacked !== null || isSite())
+    const opensOnlyRun = unpacked !== null || isHost('site')
+    const explorer = mountPage(document.getElementById('page')!, source, opensOnlyRun)
+    if (isHost('notebook')) (await import('./hosts/notebook.svelte')).followNotebook(explorer)
   } catch (error) {
     showDamage(error)
   }

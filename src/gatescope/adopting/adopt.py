@@ -16,7 +16,7 @@ from gatescope.adopting.foreign import NONE, AdoptingError, Foreign, Joined
 from gatescope.adopting.formats import read
 from gatescope.adopting.symbol_files import read_vocabulary
 from gatescope.adopting.torch_names import Nonlinearity
-from gatescope.network import predict
+from gatescope.network import Network, predict
 from gatescope.readout import Kind, Reads
 from gatescope.runs import HISTORY, Run
 from gatescope.tasks import Adopted, Score
@@ -192,8 +192,23 @@ def make_run(
     if assembled.readout != NONE:
         score = task.score(partial(predict, assembled.network))
         task = task if math.isnan(score.value) else task.scored(score)
-    made = Run.create(run, assembled.network.configuration, task, asdict(Settings.recommended(task)))
-    made.save_weights(assembled.network.state_dict(), 0)
-    score_json = {} if task.measured is None else {"score": task.measured.to_json()}
-    made.append(HISTORY, {"step": 0, "seconds": 0.0, "event": "end", "reason": "adopted", **score_json})
+    made = write_run(run, assembled.network, task)
     return Adoption(made, assembled, foreign.format, tuple(task.notes), task.measured)
+
+
+def write_run(path: File, network: Network, task: Adopted) -> Run:
+    """Write a network into a run directory.
+
+    Args:
+        path: the directory to make.
+        network: the network, with its weights.
+        task: its task.
+
+    Raises:
+        RunError: the run directory is taken, or cannot be written.
+    """
+    run = Run.create(path, network.configuration, task, asdict(Settings.recommended(task)))
+    run.save_weights(network.state_dict(), 0)
+    score = {} if task.measured is None else {"score": task.measured.to_json()}
+    run.append(HISTORY, {"step": 0, "seconds": 0.0, "event": "end", "reason": "adopted", **score})
+    return run

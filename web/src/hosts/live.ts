@@ -4,7 +4,9 @@ import { type LiveData, LiveFile } from '../data/live-data'
 import { LocalSource } from '../data/local-source'
 import type { Source } from '../data/source'
 import type { Unpacked } from './unpacked'
+import { addressBar } from '../state/address-bar'
 import { storeText } from '../state/long-texts'
+import { lacksAddress, MemoryAddress } from './memory-address'
 
 /** Return the source of a live file. Throws a TraceError if its data are damaged. */
 export function liveSource({ data, worker, kernels }: Unpacked): Source {
@@ -13,13 +15,15 @@ export function liveSource({ data, worker, kernels }: Unpacked): Source {
     () => Promise.resolve(kernels),
   )
   const file = LiveFile.read(data)
+  if (lacksAddress()) addressBar.now = new MemoryAddress()
   beginView(file.data.start)
   return new LocalSource(engine, file)
 }
 
 /** Open the view that the file was written with, unless the address has one of its own. */
 function beginView(start: LiveData['start']): void {
-  if (!start?.address.startsWith('?') || location.search || location.hash) return
+  const bar = addressBar.now
+  if (!start?.address.startsWith('?') || bar.search || bar.hash) return
   if (start.text !== null) storeText(start.text)
-  history.replaceState(null, '', start.address)
+  bar.write('replace', null, start.address)
 }

@@ -5,7 +5,7 @@ import type { Run } from '../data/run'
 import type { RunList } from '../data/source'
 import { languageAtStart } from '../messages/languages'
 import { hasWeights, isWhole, layerOf, pictureRequest, signalOf } from '../model/first-request'
-import { isSite } from './site-mark'
+import { isHost } from './host-mark'
 
 /** The fields of an address whose pictures take more than one request, or one that may be refused. */
 const UNSUITABLE = ['hold', 'sets', 'against', 'checkpoint', 'stored'] as const
@@ -32,4 +32,4 @@ async function open(): Promise<void> {
 }
 
 // A failure is reported by the page, which sends the request again.
-if (!isSite()) open().catch(() => undefined)
+if (!isHost('site')) open().catch(() => undefined)

@@ -7,11 +7,13 @@ import App from '../pages/App.svelte'
 import { Explorer } from '../state/explorer.svelte'
 
 /**
- * Show the explorer of a source in an element of the document.
+ * Show the explorer of a source in an element of the document, and return it.
  *
  * @param opensOnlyRun whether the page of the only run takes the place of a list of one run
  */
-export function mountPage(target: HTMLElement, source: Source, opensOnlyRun: boolean): void {
+export function mountPage(target: HTMLElement, source: Source, opensOnlyRun: boolean): Explorer {
   target.replaceChildren()
-  mount(App, { target, props: { explorer: new Explorer(localized(source), opensOnlyRun) } })
+  const explorer = new Explorer(localized(source), opensOnlyRun)
+  mount(App, { target, props: { explorer } })
+  return explorer
 }

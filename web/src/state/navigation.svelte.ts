@@ -1,6 +1,7 @@
 // The view and the address of the page: each follows the other, and the browser's history leads back.
 import { type Range, START, type ViewState } from '../data/view'
 import { fromAddress, toAddress } from './address'
+import { addressBar } from './address-bar'
 import { whenIdle } from './idle'
 import { MAX_ADDRESS_CHARACTERS, storeText } from './long-texts'
 
@@ -82,10 +83,11 @@ export class Navigation {
       clearTimeout(this.#addressTimer)
       const before = this.state
       const notes: string[] = []
-      this.state = fromAddress(location.search, location.hash, (sentence) => notes.push(sentence))
+      const { search, hash, state } = addressBar.now
+      this.state = fromAddress(search, hash, (sentence) => notes.push(sentence))
       this.notes = notes
       this.#endSeries()
-      this.#place = placeOf(history.state)
+      this.#place = placeOf(state)
       this.#last = Math.max(this.#last, this.#place)
       this.hover = { neuron: null, step: null }
       this.listener.linkOpened(before)
@@ -95,10 +97,10 @@ export class Navigation {
     }
     read()
     const leave = (): void => this.#write('replace')
-    addEventListener('popstate', read)
+    const unfollow = addressBar.now.follow(read)
     addEventListener('pagehide', leave)
     return () => {
-      removeEventListener('popstate', read)
+      unfollow()
       removeEventListener('pagehide', leave)
     }
   }
@@ -172,7 +174,7 @@ export class Navigation {
     if (this.#waits(() => this.redo())) return
     if (this.#place < this.#last) this.#travel(1)
     // After a reload only the browser knows the later steps; without any, nothing arrives.
-    else history.forward()
+    else addressBar.now.travel(1)
   }
 
   /** Change the view as a step of the browser's history, whatever changes. */
@@ -223,7 +225,7 @@ export class Navigation {
     this.#write('replace')
     this.#waiting = []
     this.#travelTimer = setTimeout(() => this.#arrive(), MAX_TRAVEL_MS)
-    history.go(steps)
+    addressBar.now.travel(steps)
   }
 
   /** Defer a call while an undo or redo is under way. Returns whether one is. */
@@ -258,11 +260,10 @@ export class Navigation {
     const { text, beside } = this.state
     for (const words of [text, beside?.kind === 'text' ? beside.text : null])
       if (words !== null && words.length > MAX_ADDRESS_CHARACTERS) storeText(words)
-    if (address === location.search + location.hash) return
-    if (how === 'push') {
-      this.#last = ++this.#place
-      history.pushState({ place: this.#place }, '', address || location.pathname)
-    } else history.replaceState({ place: this.#place }, '', address || location.pathname)
+    const bar = addressBar.now
+    if (address === bar.search + bar.hash) return
+    if (how === 'push') this.#last = ++this.#place
+    bar.write(how, { place: this.#place }, address)
   }
 }
 

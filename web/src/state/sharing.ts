@@ -11,6 +11,7 @@ import { arrayLines } from '../model/python-lines'
 import { MAX_TABLE_VALUES, signalColumns, stepColumns } from '../model/share-columns'
 import { captionOf, type SharedView, shareName } from '../model/share-names'
 import { toAddress } from './address'
+import { addressBar } from './address-bar'
 import { chartMarkup, chartSize } from './chart-markup'
 import type { Explorer } from './explorer.svelte'
 import { type SharedFigure, tableFigure } from './figures.svelte'
@@ -38,10 +39,10 @@ export function fileName(explorer: Explorer, id: string, suffix: string): string
 /** Return the address of the view, which the browser shows a moment later. */
 export const viewAddress = (explorer: Explorer): string => toAddress(explorer.state) || location.pathname
 
-/** Return the link to the view, and whether it holds the text. */
+/** Return the link to the view, empty if the page has no address, and whether it holds the text. */
 export function shareLink(explorer: Explorer): { link: string; hasText: boolean } {
   return {
-    link: new URL(viewAddress(explorer), location.href).href,
+    link: addressBar.now.link(toAddress(explorer.state)),
     hasText: (explorer.state.text ?? '').length <= MAX_ADDRESS_CHARACTERS,
   }
 }

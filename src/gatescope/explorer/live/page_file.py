@@ -31,7 +31,7 @@ PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
+{mark}<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="referrer" content="no-referrer">
@@ -54,18 +54,19 @@ def packed(content: bytes) -> str:
     return b64encode(gzip.compress(content, GZIP_LEVEL, mtime=0)).decode("ascii")
 
 
-def live_page(title: str, data: bytes, program: Program) -> bytes:
+def live_page(title: str, data: bytes, program: Program, host: str | None = None) -> bytes:
     """Return the HTML of a live file.
 
     Args:
         title: the name of the run.
         data: the container.
         program: the program.
+        host: the mark of the host that shows the document (web/src/hosts/host-mark.ts); None for a file.
     """
-    return page_of(title, packed(data), len(data), program)
+    return page_of(title, packed(data), len(data), program, host)
 
 
-def page_of(title: str, block: str, size: int, program: Program) -> bytes:
+def page_of(title: str, block: str, size: int, program: Program, host: str | None = None) -> bytes:
     """Return the HTML of a live file whose data are packed already.
 
     Args:
@@ -73,11 +74,13 @@ def page_of(title: str, block: str, size: int, program: Program) -> bytes:
         block: the container, as `packed` returns it.
         size: the bytes of the container.
         program: the program.
+        host: the mark of the host, as in `live_page`.
     """
     boot = program.boot.decode("utf-8").strip()
     head = PAGE.format(
         policy=policy(boot, STYLE),
         version=__version__,
+        mark="" if host is None else host_mark(host),
         title=html.escape(f"{title} · gatescope"),
         icon=b64encode(program.icon).decode("ascii"),
         style=STYLE,
@@ -94,6 +97,15 @@ def page_of(title: str, block: str, size: int, program: Program) -> bytes:
     notices = html.escape(program.notices.decode("utf-8"), quote=False)
     sections.append(f'<template id="gatescope-notices"><pre>\n{notices}</pre></template>\n</body>\n</html>\n')
     return "\n".join(sections).encode("utf-8")
+
+
+def host_mark(host: str) -> str:
+    """Return the element that tells the page which host shows it.
+
+    Args:
+        host: "site" or "notebook".
+    """
+    return f'<meta name="gatescope-host" content="{host}">\n'
 
 
 def policy(script: str, style: str) -> str:

@@ -38,8 +38,9 @@ FILES = {
 }
 """Field of Program -> file in the folder of the built page."""
 
-LIVE_FILES = frozenset({FILES["boot"], FILES["unpack"], FILES["packed"]})
-"""The files of the built page that live files alone have; a server and a site have the page in several scripts."""
+WIDGET = "widget.js"
+LIVE_FILES = frozenset({FILES["boot"], FILES["unpack"], FILES["packed"], WIDGET})
+"""The files of the built page that live files and widgets alone have; a server and a site have several scripts."""
 
 
 def program(folder: Path = STATIC) -> Program:

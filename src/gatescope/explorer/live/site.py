@@ -12,7 +12,7 @@ from typing import Any
 
 from gatescope.explorer.live.container import LiveFileError
 from gatescope.explorer.live.live_data import LiveRun, check_size, summary_in
-from gatescope.explorer.live.page_file import GZIP_LEVEL, sentence, source_hash
+from gatescope.explorer.live.page_file import GZIP_LEVEL, host_mark, sentence, source_hash
 from gatescope.explorer.live.program import LIVE_FILES, STATIC, program
 from gatescope.explorer.live.restoring import directory_name
 from gatescope.files import FileError, read_regular, write_bytes
@@ -37,7 +37,7 @@ POLICY = (
 BODY = '<div id="page">'
 HEAD = '<meta charset="utf-8" />'
 HOST = (
-    '<meta name="gatescope-host" content="site" />\n'
+    f"{host_mark('site')}"
     f'    <meta http-equiv="Content-Security-Policy" content="{POLICY}" />\n'
     f"    <style>{STYLE}</style>"
 )

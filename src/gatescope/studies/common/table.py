@@ -21,6 +21,8 @@ from gatescope.files import unwritable
 
 if TYPE_CHECKING:
     import pandas as pd
+    import polars as pl
+    import pyarrow as pa
 
 SHOWN_ROWS = 20  # of a table in a notebook
 
@@ -29,8 +31,8 @@ class StudyError(GatescopeError):
     """A study that cannot be computed from its arguments; the message says what to change."""
 
 
-class MissingPandasError(StudyError, ImportError):
-    """pandas, an optional dependency, is not installed."""
+class MissingFrameError(StudyError, ImportError):
+    """The optional package of a kind of data frame is not installed."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -162,12 +164,49 @@ class Table:
         """Return the table as a pandas DataFrame.
 
         Raises:
-            MissingPandasError: pandas is not installed.
+            MissingFrameError: pandas is not installed.
         """
         try:
             import pandas as pd  # noqa: PLC0415  an extra
         except ImportError as error:
-            raise MissingPandasError("TABLE_PANDAS_MISSING") from error
+            raise MissingFrameError("TABLE_PANDAS_MISSING") from error
         frame = pd.DataFrame(dict(self.columns))
         frame.attrs.update(self.about)
         return frame
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return the table as a Polars DataFrame; NaN stays NaN, and a missing list is null.
+
+        Raises:
+            MissingFrameError: Polars is not installed.
+        """
+        try:
+            import polars as pl  # noqa: PLC0415  an extra
+        except ImportError as error:
+            raise MissingFrameError("TABLE_POLARS_MISSING") from error
+        return pl.DataFrame({name: _arrow_values(column) for name, column in self.columns.items()}, strict=False)
+
+    def to_arrow(self) -> pa.Table:
+        """Return the table as an Arrow table; NaN stays NaN, and a missing list is null.
+
+        The metadata of each field has its "title", those of the table have "about" as JSON.
+
+        Raises:
+            MissingFrameError: pyarrow is not installed.
+        """
+        try:
+            import pyarrow as pa  # noqa: PLC0415  an extra
+        except ImportError as error:
+            raise MissingFrameError("TABLE_ARROW_MISSING") from error
+        arrays = {name: pa.array(_arrow_values(column)) for name, column in self.columns.items()}
+        fields = [pa.field(name, array.type, metadata={"title": self.titles[name]}) for name, array in arrays.items()]
+        about = json.dumps(dict(self.about), ensure_ascii=False)
+        return pa.Table.from_arrays(list(arrays.values()), schema=pa.schema(fields, metadata={"about": about}))
+
+
+def _arrow_values(column: NDArray[Any]) -> NDArray[Any] | list[Any]:
+    """Return a column for a library whose columns have one type each: an empty text among lists becomes null."""
+    if column.dtype != object:
+        return column
+    values = column.tolist()
+    return [None if value == "" else value for value in values] if any(isinstance(v, list) for v in values) else values
