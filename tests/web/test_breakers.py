@@ -110,3 +110,30 @@ def test_huge_text_beside_is_refused_at_once(own: HeldView) -> None:
     )
     own.page.go_back()
     expect(own.at("compare-problem")).to_have_count(0)
+
+
+def test_text_of_a_megabyte_is_refused_without_a_request(own: HeldView) -> None:
+    """The page says how many characters a text may have, not how many bytes a request."""
+    own.held("aXb")
+    expect(own.at("strips-canvas")).to_be_visible()
+    own.at("text-box").focus()
+    # A text that is not pasted, such as one that the first page leads on with, was not refused before.
+    own.page.evaluate("document.execCommand('insertText', false, 'a'.repeat(1_200_000))")
+    expect(own.at("error-note")).to_contain_text("Text: expected at most 20,000 characters, got 1,200,003 characters.")
+    expect(own.at("strips-canvas")).to_have_count(0)
+
+
+def test_run_that_can_be_read_again_is_shown(
+    refused_page: Page, start_server: Callable[[Path], str], copies: Path
+) -> None:
+    """The sentence about damaged files goes when the files are restored."""
+    own = HeldView(refused_page, start_server(copies), copies)
+    own.held(TEXT)
+    expect(own.at("strips-canvas")).to_be_visible()
+    path = own.runs / "counter" / "network.json"
+    content = path.read_text(encoding="utf-8")
+    path.write_text("{", encoding="utf-8")
+    expect(own.at("error-note")).to_contain_text("expected JSON")
+    path.write_text(content, encoding="utf-8")
+    expect(own.at("error-note")).to_have_count(0)
+    expect(own.at("strips-canvas")).to_be_visible()

@@ -1,4 +1,5 @@
 // What is requested of a text first: the layer and the signal on the screen, and all signals of a small layer.
+import { MAX_TEXT_STEPS } from '../../engine/limits'
 import type { Layer, Run, Signal } from '../data/run'
 import type { TraceRequest } from '../data/source'
 import { mainSignal } from './main-signal'
@@ -8,6 +9,13 @@ const MAX_WHOLE_VALUES = 4000
 const TOP_SYMBOLS = 3
 /** Few classes are all listed. */
 const TOP_CLASSES = 5
+
+/** Of a text that a text box holds; words have several characters each. */
+export const MAX_BOX_CHARACTERS = 200_000
+
+/** Return how many characters a text may have at most: those of the server, if each of them is a step. */
+export const maxCharacters = ({ unit }: Pick<Run, 'unit'>): number =>
+  unit === 'character' || unit === 'byte' ? MAX_TEXT_STEPS : MAX_BOX_CHARACTERS
 
 /** Return how many predictions of each step are requested. */
 export const topCount = ({ readout }: Run): number => (readout.kind === 'classes' ? TOP_CLASSES : TOP_SYMBOLS)

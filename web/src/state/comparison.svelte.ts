@@ -1,6 +1,5 @@
 // What stands beside the shown network: another run, other weights, another text, or the network without the holds.
 import type { Matching } from '../../engine/matching'
-import { MAX_TEXT_STEPS } from '../../engine/limits'
 import type { Layer, Run, Signal } from '../data/run'
 import type { Source, TraceRequest } from '../data/source'
 import { sentenceOf } from '../data/source-error'
@@ -8,8 +7,8 @@ import type { Trace } from '../data/trace'
 import type { Beside, Pairing } from '../data/view'
 import { text } from '../messages/text'
 import { counterpart, refusal, vocabularies } from '../model/comparison'
+import { maxCharacters } from '../model/first-request'
 import type { Picture } from '../model/picture'
-import { MAX_BOX_CHARACTERS } from './explorer.svelte'
 import { Latest } from './requests'
 
 /** The other side, B. */
@@ -101,7 +100,7 @@ export class Comparison {
     const { layer, signal: own } = counterpart(run, picture.layer, shownSignal.name)
     if (!own) throw new Refusal(text('COMPARE_NO_SIGNAL', { layer: layer.name }))
     const words = beside.kind === 'text' ? beside.text : picture.text
-    const most = run.unit === 'character' || run.unit === 'byte' ? MAX_TEXT_STEPS : MAX_BOX_CHARACTERS
+    const most = maxCharacters(run)
     if (words.length > most) throw new Refusal(text('COMPARE_TEXT_TOO_LONG', { most, characters: words.length }))
     const checkpoint = beside.kind === 'checkpoint' ? beside.step : beside.kind === 'run' ? null : picture.checkpoint
     const request: TraceRequest = {

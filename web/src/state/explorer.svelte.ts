@@ -1,5 +1,4 @@
 // The state of the page: the navigation, the loaded data, and the tables that follow from both.
-import { MAX_TEXT_STEPS } from '../../engine/limits'
 import type { Track } from '../data/features'
 import type { Signal } from '../data/run'
 import type { Source } from '../data/source'
@@ -9,6 +8,7 @@ import { differencesOf } from '../model/holds'
 import { type Label, strength } from '../model/labels'
 import { type NeuronScores, listed, type NeuronOrder, shownSort, sortNeurons } from '../model/neuron-order'
 import { keptBranches } from '../model/continuation'
+import { MAX_BOX_CHARACTERS, maxCharacters } from '../model/first-request'
 import type { PageLines } from '../model/page-lines'
 import { initialStep } from '../model/picture'
 import type { RangeNeurons } from '../model/range-neurons'
@@ -29,8 +29,6 @@ import { TextPage } from './text-page.svelte'
 import { Tour } from './tour.svelte'
 import { Writing } from './writing.svelte'
 
-/** Of a text that a text box holds; words have several characters each. */
-export const MAX_BOX_CHARACTERS = 200_000
 const THUMBNAILS_AT_A_TIME = 2
 
 /** Everything that the pages read, and every change that they can make. */
@@ -277,8 +275,7 @@ export class Explorer {
   /** Refuse to insert a text that is too long at once: a text box of a megabyte stops the page for seconds. */
   checkInsertion(event: InputEvent): void {
     const inserted = event.data?.length ?? event.dataTransfer?.getData('text/plain').length ?? 0
-    const inSteps = this.run?.unit === 'character' || this.run?.unit === 'byte'
-    const most = inSteps ? MAX_TEXT_STEPS : MAX_BOX_CHARACTERS
+    const most = this.run ? maxCharacters(this.run) : MAX_BOX_CHARACTERS
     if (inserted <= most && this.text.length + inserted <= MAX_BOX_CHARACTERS) return
     event.preventDefault()
     this.navigation.notes = [text('PASTE_TOO_LONG', { most, characters: inserted })]

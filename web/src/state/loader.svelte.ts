@@ -6,7 +6,7 @@ import type { Trace } from '../data/trace'
 import type { Hold } from '../data/view'
 import { text } from '../messages/text'
 import { stepAt } from '../model/characters'
-import { hasWeights, isWhole, layerOf, pictureRequest, signalOf, topCount } from '../model/first-request'
+import { hasWeights, isWhole, layerOf, maxCharacters, pictureRequest, signalOf, topCount } from '../model/first-request'
 import { nearNames } from '../model/near-names'
 import { isOfSameTrace, type Picture } from '../model/picture'
 import { shortened } from './address'
@@ -25,6 +25,13 @@ const TRAINING_DELAY_MS = 2000
 interface NeuronTraces {
   trace: Trace
   original: Trace | null
+}
+
+/** Refuse a text that the server would refuse, before it is sent: a request of a megabyte has another reason. */
+function refuseLong(run: Run, words: string): void {
+  const most = maxCharacters(run)
+  const characters = words.length > most ? [...words].length : 0
+  if (characters > most) throw new SourceError(text('TEXT_TOO_LARGE', { most, characters }))
 }
 
 /** The data of the page; it follows the view of a navigation. */
@@ -222,11 +229,11 @@ export class Loader {
     if (problem !== null) this.problem = problem
     if (!list) return
     const isFirst = this.list === null
-    const wasMissing = this.missing
+    const wasAway = this.missing || this.summary?.state === 'unreadable'
     this.list = list
     if (isFirst && this.opensOnlyRun && list.runs.length === 1) this.navigation.openOnly(list.runs[0]!.name)
     const summary = this.summary
-    if (returned || (wasMissing && this.run && summary)) this.#reload()
+    if (returned || (wasAway && this.run && summary)) this.#reload()
     else if (!this.run) this.follow()
     else if (this.missing) this.#loadRun(this.navigation.state.run, false)
     else if (
@@ -299,6 +306,7 @@ export class Loader {
       const isLoaded = await this.#try(signal, async () => {
         const onProgress = (progress: Progress): void => this.wait.report(progress)
         const waiting = { signal, replaces: true, onProgress }
+        refuseLong(run, text)
         const query = { name: run.name, request, generation, detail: whole ? null : this.#detail() }
         const { detail, ...traced } = await this.#traces.withHolds(query, holds, baseline, waiting)
         if (this.run?.name !== run.name) return
