@@ -78,6 +78,16 @@ def test_long_and_strange_texts_stay_readable(view: View) -> None:
     expect(view.at("live-finding")).to_contain_text("Type something for the network to read.")
 
 
+def test_long_insertion_into_the_finding_is_refused(view: View) -> None:
+    view.open()
+    box = view.at("live-text")
+    before = box.input_value()
+    box.focus()
+    view.page.keyboard.insert_text("a" * 1_000_000)
+    expect(view.at("link-note")).to_contain_text("expected at most 2,000 characters, got 1,000,000 characters")
+    expect(box).to_have_value(before)
+
+
 def test_page_of_a_finding_repeats_it(view: View) -> None:
     view.open()
     cards = view.page.locator("[data-testid=finding-card][href*='neuron=']")

@@ -273,9 +273,8 @@ export class Explorer {
   }
 
   /** Refuse to insert a text that is too long at once: a text box of a megabyte stops the page for seconds. */
-  checkInsertion(event: InputEvent): void {
+  checkInsertion(event: InputEvent, most = this.run ? maxCharacters(this.run) : MAX_BOX_CHARACTERS): void {
     const inserted = event.data?.length ?? event.dataTransfer?.getData('text/plain').length ?? 0
-    const most = this.run ? maxCharacters(this.run) : MAX_BOX_CHARACTERS
     if (inserted <= most && this.text.length + inserted <= MAX_BOX_CHARACTERS) return
     event.preventDefault()
     this.navigation.notes = [text('PASTE_TOO_LONG', { most, characters: inserted })]
