@@ -1,6 +1,7 @@
 // The worker: calls and their answers, errors as codes, and the newest text wins.
 import { describe, expect, it } from 'vitest'
 import type { Check } from '../../engine/checking'
+import type { Written } from '../../engine/continuation'
 import { readTensors } from '../../engine/tensors'
 import { serve } from '../../engine/schedule'
 import type { Answer, Call, Message, ProgressReport } from '../../engine/worker'
@@ -101,6 +102,28 @@ describe('the worker', () => {
     const [whole] = await fresh.send(trace(text))
     const [ours, theirs] = [kept, whole].map((answer) => new Uint8Array((answer as { value: ArrayBuffer }).value))
     expect(ours!.every((byte, place) => byte === theirs![place])).toBe(true)
+  })
+
+  it('ends a continuation early, with what it has', async () => {
+    const { send, post, next, sent } = worker()
+    await send(open)
+    const write = (length: number): Call => ({
+      call: 'write',
+      run: 'counter',
+      request: { text: 'ab', length, temperature: 2, seed: 1, holds: [], layer: 'layer0', signals: ['c'] },
+    })
+    const long = 10_000
+    post({ ...write(long), id: 100 } as Message)
+    while (!sent.some((one) => 'progress' in one)) await next()
+    post({ finish: 100 })
+    post({ finish: 999 })
+    while (!sent.some((one) => one.id === 100 && 'ok' in one)) await next()
+    const { value } = sent.at(-1) as { value: Written }
+    const count = value.logProbabilities.length
+    expect(count).toBeGreaterThan(0)
+    expect(count).toBeLessThan(long)
+    const [short] = await send(write(count))
+    expect((short as { value: Written }).value).toEqual(value)
   })
 
   it('reports errors as codes', async () => {
