@@ -100,7 +100,10 @@ export function* recordedSteps(
   return { recording, steps: steps ?? total }
 }
 
-/** Let a network write in pieces. `engine` names the engines that computed the answer. */
+/**
+ * Let a network write in pieces. `engine` names the engines that computed the answer. Work that ends early returns the
+ * symbols that are written, as a request for so many symbols does.
+ */
 export function* continuation(
   network: Network,
   recorder: Recorder,
@@ -121,7 +124,7 @@ export function* continuation(
   const writer = new Writer(vocabulary, vocabulary.end, request.steps == null ? text : steps ? 'x' : '')
   const log = new WrittenSteps(network, checked.layer, checked.names)
   const interventions = changesAfter(place, holds)
-  const most = then.length + length
+  let most = then.length + length
   let { reads, state, first } = place
   let [written, next] = ['', -1]
   for (let count = 0; ; count++) {
@@ -136,7 +139,7 @@ export function* continuation(
     written += writer.write(reads)
     state = output.state
     first++
-    yield { done: count + 1, total: most }
+    if (yield { done: count + 1, total: most }) most = Math.max(count + 1, then.length)
   }
   const sequence = log.sequence()
   const trace = encode(

@@ -47,8 +47,8 @@ export interface Progress {
   total: number
 }
 
-/** Work in pieces: it may be given up between two of them. */
-export type Work<R> = Generator<Progress, R, void>
+/** Work in pieces: it may be given up between two of them. `next(true)` asks it to end early. */
+export type Work<R> = Generator<Progress, R, boolean | void>
 
 /** Finish work without a pause. */
 export function finished<R>(work: Work<R>): R {

@@ -24,6 +24,8 @@ interface Job {
   message: Call & { id: number }
   /** The work that has begun. */
   work: Work<unknown> | null
+  /** Whether the work ends early, with what it has. */
+  isEnough: boolean
   reported: number
 }
 
@@ -61,7 +63,7 @@ export function serve(port: Port): (message: Message) => void {
       }
       const start = performance.now()
       do {
-        const piece = job.work.next()
+        const piece = job.work.next(job.isEnough)
         if (piece.done) return end(job, { id, ok: true, value: piece.value })
         report(job, piece.value)
       } while (performance.now() - start < TURN_MS)
@@ -84,7 +86,11 @@ export function serve(port: Port): (message: Message) => void {
       if (job) end(job, failure(message.cancel, new EngineError('SUPERSEDED')))
       return
     }
-    jobs.push({ message, work: null, reported: performance.now() })
+    if ('finish' in message) {
+      for (const job of jobs) if (job.message.id === message.finish) job.isEnough = true
+      return
+    }
+    jobs.push({ message, work: null, isEnough: false, reported: performance.now() })
     if (working) return
     working = true
     // A check waits for what may have arrived after it.

@@ -31,8 +31,8 @@ export type Call =
   | { call: 'train'; run: string; request: TrainRequest }
   | { call: 'match'; request: MatchRequest }
 
-/** A call, the number of a call whose answer nobody waits for any more, or the memory of a mailbox. */
-export type Message = (Call & { id: number }) | Cancel | { mailbox: SharedArrayBuffer }
+/** A call, the number of one to give up or to end early, or the memory of a mailbox. */
+export type Message = (Call & { id: number }) | Cancel | { finish: number } | { mailbox: SharedArrayBuffer }
 
 export interface Cancel {
   cancel: number

@@ -115,7 +115,7 @@ export class EngineClient {
 
   #send(worker: WorkerPort, call: EngineCall, transfer: Transferable[], waiting: Waiting = {}): Promise<unknown> {
     if (this.#failure) return Promise.reject(this.#failure)
-    const { signal, onProgress } = waiting
+    const { signal, enough, onProgress } = waiting
     const id = ++this.#calls
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason)
@@ -125,10 +125,13 @@ export class EngineClient {
         reject(signal!.reason)
       }
       signal?.addEventListener('abort', giveUp, { once: true })
+      const finish = (): void => worker.postMessage({ finish: id }, [])
+      enough?.addEventListener('abort', finish)
       const ended =
         <T>(settle: (value: T) => void) =>
         (value: T): void => {
           signal?.removeEventListener('abort', giveUp)
+          enough?.removeEventListener('abort', finish)
           settle(value)
         }
       this.#pending.set(id, { resolve: ended(resolve), reject: ended(reject), onProgress })

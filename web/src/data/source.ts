@@ -37,6 +37,8 @@ export interface TraceRequest {
 export interface Waiting {
   /** Gives the request up. */
   signal?: AbortSignal
+  /** Ends a continuation early, with what is written so far. */
+  enough?: AbortSignal
   /** Is called now and then while a long text is read. */
   onProgress?: (progress: Progress) => void
   /** Whether older requests with this mark are useless now. */

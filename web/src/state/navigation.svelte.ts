@@ -219,7 +219,7 @@ export class Navigation {
     this.go({ range, threshold: range ? this.state.threshold : null })
   }
 
-  /** Move in the browser's history. The browser moves later; until then further calls wait, and no address is written. */
+  /** Move in the browser's history. Until the browser has moved, further calls wait and no address is written. */
   #travel(steps: number): void {
     clearTimeout(this.#addressTimer)
     this.#write('replace')

@@ -69,8 +69,8 @@ export class Writing {
   /** Grows when the reader wants to see what the network wrote. */
   reveal = $state(0)
   #stop: AbortController | null = null
-  /** The number of symbols that were written behind the text so far. */
-  #count = 0
+  /** What ends the writing under way, and keeps what is written. */
+  #finish: () => void = () => undefined
   readonly #cache = new Map<string, Continuation>()
 
   readonly completing: Completing
@@ -165,11 +165,9 @@ export class Writing {
     }
   }
 
-  /** Stop: the length becomes that of what was written so far. */
+  /** Stop: the length becomes that of what was written so far, which is not written again. */
   stop(): void {
-    const count = this.#count
-    this.#stop?.abort()
-    if (count) this.choose({ length: count })
+    this.#finish()
   }
 
   /** Turn writing on or off; this browser remembers it. */
@@ -212,18 +210,37 @@ export class Writing {
       signals: this.#signals,
     }
     const stamp = `${run.name} ${run.weights_stamp ?? ''}`
-    const ask = (change: Partial<ContinueRequest>, onProgress?: Waiting['onProgress']): Promise<Continuation> =>
-      this.#ask(run.name, stamp, { ...base, ...change }, { signal: stop.signal, ...(onProgress && { onProgress }) })
+    const ask = (change: Partial<ContinueRequest>, waiting: Waiting = {}): Promise<Continuation> =>
+      this.#ask(run.name, stamp, { ...base, ...change }, { signal: stop.signal, ...waiting })
     const wantsMain = this.on
-    this.#count = 0
-    // The text is read before, with a progress of its own.
-    const counted = ({ done, total }: Progress): void => {
-      if (total === length) this.#count = done
+    const enough = new AbortController()
+    this.#finish = () => stop.abort()
+    // The text is read before, with a progress of its own; only then is there something to keep.
+    const onProgress = ({ total }: Progress): void => {
+      if (total === length && this.#stop === stop) this.#finish = () => enough.abort()
+    }
+    const answer: Answer = { key, run: run.name, text, holds, main: null, unheld: null, branches: [] }
+    const keep = (main: Continuation): Continuation => {
+      const { steps } = main.trace
+      if (enough.signal.aborted && steps < length) {
+        // The same symbols are the answer to a request for so many.
+        this.#cache.delete(stamp + JSON.stringify(base))
+        this.#cache.set(stamp + JSON.stringify({ ...base, length: steps }), main)
+        stop.abort()
+        this.choose({ length: steps })
+      } else {
+        this.#finish = () => {
+          stop.abort()
+          this.#answer = { ...answer, main }
+        }
+        if (enough.signal.aborted) this.#finish()
+      }
+      return main
     }
     this.working = true
     try {
       const [main, free] = await Promise.all([
-        wantsMain ? ask({}, counted) : null,
+        wantsMain ? ask({}, { enough: enough.signal, onProgress }).then(keep) : null,
         wantsMain && holds.length ? ask({ holds: [], signals: [] }) : null,
       ])
       const branches = await Promise.all(
@@ -231,7 +248,7 @@ export class Writing {
       )
       if (stop.signal.aborted) return
       const written = branches.filter((one) => one !== null)
-      this.#answer = { key, run: run.name, text, holds, main, unheld: free?.text ?? null, branches: written }
+      this.#answer = { ...answer, main, unheld: free?.text ?? null, branches: written }
     } catch (error) {
       if (stop.signal.aborted) return
       this.#answer = null

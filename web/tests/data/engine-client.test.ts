@@ -71,6 +71,26 @@ describe('the engine', () => {
     expect([seen.length, worker.messages.length]).toEqual([1, count])
   })
 
+  it('tells the worker that what it has is enough, and still waits for the answer', async () => {
+    const worker = new FakeWorker()
+    const engine = client(worker)
+    const enough = new AbortController()
+    const answer = engine.call({ call: 'write' }, [], { enough: enough.signal })
+    await settled()
+    const { id } = worker.sent('write')[0]!
+    enough.abort()
+    expect(worker.messages.at(-1)).toEqual({ finish: id })
+    worker.answer(id, 'ab')
+    expect(await answer).toBe('ab')
+    const late = new AbortController()
+    const whole = engine.call({ call: 'write' }, [], { enough: late.signal })
+    worker.answer(worker.sent('write')[1]!.id, 'abc')
+    expect(await whole).toBe('abc')
+    const count = worker.messages.length
+    late.abort()
+    expect(worker.messages).toHaveLength(count)
+  })
+
   it('fails for good if the worker stops: waiting calls and later ones', async () => {
     const worker = new FakeWorker()
     const engine = client(worker)

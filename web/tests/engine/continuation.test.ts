@@ -110,6 +110,19 @@ describe('the continuation of a text', () => {
       expect(goOn(network, { text, holds: [], ...settings }, recorder).text).toBe(write(text))
   })
 
+  it('ends early with the answer to a request for fewer symbols, never within the symbols of a branch', () => {
+    const request = { text: 'ab', holds: [], length: 12, temperature: 1, seed: 5, layer: 'layer0', signals: ['c'] }
+    const cut = (after: number, change: Partial<WriteRequest> = {}): Written => {
+      const work = continuation(network, new Recorder(network), { ...request, ...change }, (engines) => engines.join())
+      for (let count = 1; ; count++) {
+        const piece = work.next(count > after)
+        if (piece.done) return piece.value
+      }
+    }
+    for (const after of [1, 3]) expect(cut(after)).toEqual(goOn(network, { ...request, length: after }))
+    expect(cut(1, { then: [0, 1, 0] }).logProbabilities).toHaveLength(3)
+  })
+
   it('is refused for wrong requests', () => {
     for (const change of [
       { then: [99] },

@@ -1,6 +1,7 @@
 // The worker: calls and their answers, errors as codes, and the newest text wins.
 import { describe, expect, it } from 'vitest'
 import type { Check } from '../../engine/checking'
+import type { Written } from '../../engine/continuation'
 import { readTensors } from '../../engine/tensors'
 import { serve } from '../../engine/schedule'
 import type { Answer, Call, Message, ProgressReport } from '../../engine/worker'
@@ -101,6 +102,26 @@ describe('the worker', () => {
     const [whole] = await fresh.send(trace(text))
     const [ours, theirs] = [kept, whole].map((answer) => new Uint8Array((answer as { value: ArrayBuffer }).value))
     expect(ours!.every((byte, place) => byte === theirs![place])).toBe(true)
+  })
+
+  it('ends a continuation early, with what it has', async () => {
+    const { send, post, sent } = worker()
+    await send(open)
+    const write = (length: number): Call => ({
+      call: 'write',
+      run: 'counter',
+      request: { text: 'ab', length, temperature: 2, seed: 1, holds: [], layer: 'layer0', signals: ['c'] },
+    })
+    const [whole, short] = (await send(write(12), write(1))).map((answer) => (answer as { value: Written }).value)
+    expect(whole!.logProbabilities.length).toBeGreaterThan(1)
+    // While the worker is busy, calls wait.
+    post({ call: 'check', run: 'counter', request: { text: 'a' }, id: 99 })
+    post({ ...write(12), id: 100 } as Message)
+    post({ finish: 100 })
+    post({ finish: 999 })
+    const [next] = await send(write(12))
+    expect(sent.filter(({ id }) => id === 100)).toEqual([{ id: 100, ok: true, value: short }])
+    expect(next).toMatchObject({ ok: true, value: whole })
   })
 
   it('reports errors as codes', async () => {
