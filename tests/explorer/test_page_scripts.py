@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gatescope.explorer.live.program import FILES, STATIC
+from gatescope.explorer.live.program import FILES, STATIC, WIDGET
 from tests.explorer.live.examples import unpack_apart
 from tests.explorer.page import Page
 
@@ -47,7 +47,7 @@ def test_names_of_scripts_are_stable() -> None:
 def test_every_script_is_loaded_by_something() -> None:
     by_page = {
         "index.html": {"explorer.js", "opening.js"},
-        "hosts": {"worker.js", "gatescope-embed.js", FILES["boot"], FILES["unpack"]},
+        "hosts": {"worker.js", "gatescope-embed.js", FILES["boot"], FILES["unpack"], WIDGET},
     }
     loaded = set().union(*by_page.values(), *(imports(file) for file in SCRIPTS))
     assert loaded == set(SCRIPTS)

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 NOTEBOOK = "looking.ipynb"
+TOKEN = "a-token-of-the-test"
 SETTINGS = {
     "@jupyter-widgets/jupyterlab-manager/plugin.jupyterlab-settings": {"saveState": True},
     "@jupyterlab/apputils-extension/notification.jupyterlab-settings": {"fetchNews": "false"},
@@ -63,7 +64,7 @@ def lab(tmp_path: Path) -> Iterator[str]:
         "--allow-root",
         "--ServerApp.ip=127.0.0.1",
         "--ServerApp.port=0",
-        "--IdentityProvider.token=",
+        f"--IdentityProvider.token={TOKEN}",
         f"--ServerApp.root_dir={notebooks}",
     ]
     command = [sys.executable, "-m", "jupyterlab", *options]
@@ -120,7 +121,9 @@ def write_notebook(path: Path, cells: list[str]) -> None:
 
 def requested(address: str, method: str = "GET") -> Any:
     """Return the answer of JupyterLab."""
-    with urlopen(Request(address, method=method), timeout=PATIENCE) as answer:
+    with urlopen(
+        Request(address, headers={"Authorization": f"token {TOKEN}"}, method=method), timeout=PATIENCE
+    ) as answer:
         content = answer.read()
     return json.loads(content) if content else None
 
@@ -132,8 +135,10 @@ class Lab:
         self.context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
         self.context.set_default_timeout(MILLISECONDS)
         self.page: Page = self.context.new_page()
-        self.page.goto(f"{address}/lab/tree/{NOTEBOOK}")
+        self.page.goto(f"{address}/lab/tree/{NOTEBOOK}?token={TOKEN}")
         expect(self.cells.first).to_be_visible()
+        # A cell that runs before its kernel is ready does not run at all.
+        expect(self.page.get_by_text(re.compile(r"\| Idle$"))).to_be_visible()
 
     @property
     def cells(self) -> Any:
@@ -199,7 +204,6 @@ def test_widget_answers_python_and_lives_without_its_kernel(
     window.frame.get_by_test_id("strips").press("Control+z")
     expect(window.frame.get_by_text("f of neuron 2 held at 0.5 from step 1 to 2")).to_be_visible()
 
-    window.page.keyboard.press("Escape")
     window.cells.nth(1).locator(".jp-InputArea-editor").click()
     window.page.keyboard.press("Control+s")
     expect(window.page.locator(".lm-TabBar-tab.jp-mod-dirty")).to_have_count(0)

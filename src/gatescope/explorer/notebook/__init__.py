@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -60,7 +61,7 @@ def explore(
         MissingPackageError: anywidget is not installed.
     """
     try:
-        import anywidget  # noqa: F401, PLC0415  an extra
+        import_module("anywidget")  # an extra
     except ImportError as error:
         raise MissingPackageError("WIDGET_ANYWIDGET_MISSING") from error
     # The class of the widget inherits from one of the extra.
