@@ -76,6 +76,7 @@ def test_program_has_every_file_that_the_page_loads(runs: Path, tmp_path: Path) 
     assert set(files_of(tmp_path)) == built - {"boot.js", "unpack.js", "live-program.lzma"} | {
         "runs.json",
         "runs/counter.data",
+        *(f"bundles/{name}.json" for name in FILES),
     }
 
 
