@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -170,7 +171,7 @@ def test_training_ends_and_shows_the_best_weights(playground: Playground) -> Non
     playground.at("train").click()
     expect(playground.at("state")).to_contain_text("Finished after 2,000 updates", timeout=4 * MILLISECONDS)
     expect(playground.at("train")).to_be_disabled()
-    expect(playground.page.get_by_test_id("curve-slider")).to_have_attribute("aria-valuetext", "")
+    expect(playground.page.get_by_test_id("curve-slider")).to_have_attribute("aria-valuetext", re.compile("the best weights"))
 
 
 def test_pasted_text_is_learned(playground: Playground) -> None:

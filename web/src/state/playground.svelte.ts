@@ -141,19 +141,20 @@ export class Playground {
       return
     }
     const experiment = words === null ? START_EXPERIMENT : parseExperiment(words, this.index)
-    if (!experiment) this.problem = text('PLAYGROUND_LINK_WRONG', { words: words!.slice(0, 60) })
+    this.problem = experiment ? null : text('PLAYGROUND_LINK_WRONG', { words: words!.slice(0, 60) })
     const now = experiment ?? START_EXPERIMENT
     const key = JSON.stringify([experimentText(now), now.task === TEXT ? pasted : null])
     if (key === this.#followed) return
     this.#followed = key
     this.experiment = now
-    if (experiment) this.problem = null
     await this.#begin(now, pasted ?? '')
   }
 
   /** Begin again: the same seed, the same weights. */
   async startOver(): Promise<void> {
-    if (this.bundle) await this.#begin(this.experiment!, null)
+    if (!this.bundle) return
+    this.problem = null
+    await this.#begin(this.experiment!, null)
   }
 
   /** Show another text, layer or signal. */
