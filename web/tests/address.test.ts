@@ -104,6 +104,7 @@ describe('the address', () => {
               over: zoom % 2 ? 'text' : 'held-out',
               at: zoom % 2 ? '#-1' : null,
               bin: zoom % 2 ? 'c.3' : null,
+              experiment: zoom > 1 ? 'gru 5 2 copy seed 3' : null,
               neurons: zoom > 2 ? [4, 0, 7] : [],
             }
             expect(again(state)).toEqual(state)

@@ -32,6 +32,8 @@ from gatescope.explorer.lesson import lesson
 from gatescope.explorer.live_files import live_file
 from gatescope.explorer.memory import Memory, Reservation
 from gatescope.explorer.networks import network_json, weights_of_run
+from gatescope.explorer.playground import FILES as PLAYGROUND_FILES
+from gatescope.explorer.playground import FOLDER, playground_file
 from gatescope.explorer.recorder import Recorder
 from gatescope.explorer.requests import RequestError, quoted
 from gatescope.explorer.sentences import error_json
@@ -194,6 +196,7 @@ def make_app(gallery: Gallery, port: int, memory: Memory | None = None, token: A
         return layer_matrices(memory, run, data)
 
     routes = [
+        Route(f"/{FOLDER}/{{name}}.json", _playground),
         Route("/api/runs", runs),
         Route("/api/runs/{name}", run),
         Route("/api/runs/{name}/network", _details_endpoint(gallery, limiter, network_json)),
@@ -289,6 +292,14 @@ def _weights_endpoint(gallery: Gallery, limiter: CapacityLimiter, memory: Memory
         return Response(status_code=304, headers=headers) if weights.body is None else Arrays(*weights.body, headers)
 
     return answer
+
+
+async def _playground(request: HttpRequest) -> Response:
+    """Answer with a file of the playground."""
+    name = request.path_params["name"]
+    if name not in PLAYGROUND_FILES:
+        return _error("EXPLORER_BUNDLE_UNKNOWN", 404, names=", ".join(PLAYGROUND_FILES), name=quoted(name))
+    return Response(await to_thread.run_sync(playground_file, name), media_type="application/json")
 
 
 async def _run_of(gallery: Gallery, request: HttpRequest) -> Run | None:

@@ -15,6 +15,7 @@ from gatescope.explorer.live import LiveFileError, LiveOptions, LiveRun, live_ru
 from gatescope.explorer.live.container import Container
 from gatescope.explorer.live.program import STATIC
 from gatescope.explorer.live.site import POLICY
+from gatescope.explorer.playground import FILES, playground_file
 from gatescope.runs import Run
 
 
@@ -75,6 +76,7 @@ def test_program_has_every_file_that_the_page_loads(runs: Path, tmp_path: Path) 
     assert set(files_of(tmp_path)) == built - {"boot.js", "unpack.js", "live-program.lzma"} | {
         "runs.json",
         "runs/counter.data",
+        *(f"bundles/{name}.json" for name in FILES),
     }
 
 
@@ -128,3 +130,9 @@ def test_file_in_place_of_the_folder_is_refused(runs: Path, tmp_path: Path) -> N
     with pytest.raises(LiveFileError, match="site"):
         write_site(lives(runs, "counter"), tmp_path / "site")
     assert (tmp_path / "site").read_text() == "mine"
+
+
+def test_site_has_the_files_of_the_playground(runs: Path, tmp_path: Path) -> None:
+    write_site(lives(runs, "counter"), tmp_path / "site")
+    for name in FILES:
+        assert (tmp_path / "site/bundles" / f"{name}.json").read_bytes() == playground_file(name)

@@ -13,8 +13,8 @@ export type TrainRequest =
   | { action: 'start'; bundle: unknown; network?: unknown; recipe?: Partial<Recipe>; seed?: number }
   /** Do updates: `updates` of them, or as many as fit into some milliseconds. One update is a single step. */
   | { action: 'advance'; updates?: number; milliseconds?: number }
-  /** Show the weights of a checkpoint, or the best ones, in traces; the training itself does not change. */
-  | { action: 'show'; step: number | 'best' }
+  /** Show the weights of a checkpoint, the best or the present ones, in traces; the training itself does not change. */
+  | { action: 'show'; step: number | 'best' | 'present' }
   /** Return the bytes of weights.safetensors that are shown. */
   | { action: 'weights'; step: number | 'best' | 'present' }
 

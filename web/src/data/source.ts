@@ -67,9 +67,19 @@ export interface RunList {
   runs: Summary[]
 }
 
+/** What the page needs so that it can train. */
+export interface PlaygroundSource {
+  /** The worker, whose calls engine/worker.ts lists. */
+  readonly engine: { call(call: { call: string; [field: string]: unknown }): Promise<unknown> }
+  /** Return the content of a file beside the page. */
+  readonly load: (file: string) => Promise<ArrayBuffer>
+}
+
 export interface Source {
   /** What the page may write; undefined where there is no local server. */
   readonly acts?: Acts
+  /** What the page needs to train a network; undefined in a live file. */
+  readonly playground?: PlaygroundSource
   run(name: string): Promise<Run>
   /** Return what was measured about a run, the best of each kind first. */
   findings(name: string): Promise<Finding[]>

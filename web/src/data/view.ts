@@ -18,7 +18,10 @@ export const RUN_ORDERS = ['date', '-date', 'name', '-name', 'task', '-task', 's
 
 export type RunOrder = (typeof RUN_ORDERS)[number]
 
-export type View = 'runs' | 'network' | 'neuron' | 'learning' | 'gradient' | 'health' | 'lesson'
+export type View = 'runs' | 'network' | 'neuron' | 'learning' | 'gradient' | 'health' | 'lesson' | 'playground'
+
+/** Whether a view is one of a run. */
+export const showsRun = ({ view }: { view: View }): boolean => view !== 'runs' && view !== 'playground'
 
 export type By = 'gradient' | 'change'
 
@@ -117,6 +120,8 @@ export interface ViewState {
   at: string | null
   /** The bin whose neurons are listed: a signal and a number, such as c.12. */
   bin: string | null
+  /** The words of an experiment in the playground (model/experiment.ts); null for the one to begin with. */
+  experiment: string | null
 }
 
 /** The values without the holds, or how much the holds change them. */
@@ -196,4 +201,5 @@ export const START: ViewState = {
   over: 'held-out',
   at: null,
   bin: null,
+  experiment: null,
 }

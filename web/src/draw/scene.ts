@@ -1,6 +1,6 @@
 // The scene on the canvas of the strips, and the part of it that is in sight.
 import type { Track } from '../data/features'
-import type { Readout } from '../data/run'
+import type { Layer, Readout, Run } from '../data/run'
 import type { Columns, Trace } from '../data/trace'
 import type { Below, Range } from '../data/view'
 import { predictionLabels } from '../model/characters'
@@ -122,8 +122,15 @@ export function originalOf(
   return original && { name, header: headerOf(run, original), predicted: original, lower, differences }
 }
 
+/** What of a picture is drawn. */
+export interface Drawn {
+  run: Pick<Run, 'vocabulary' | 'readout'>
+  trace: Trace
+  layer: Pick<Layer, 'reverse'>
+}
+
 /** Return the part of the scene that is the picture's. */
-export function pictureScene({ run, trace, layer }: Picture): PictureScene {
+export function pictureScene({ run, trace, layer }: Drawn): PictureScene {
   const { labels, start, estimate, token } = trace
   const names = predictionLabels(run)
   return {

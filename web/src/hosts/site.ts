@@ -30,8 +30,10 @@ function indexIn(bytes: ArrayBuffer): SiteIndex {
 
 /** Return the source of the page of a static site. */
 export function siteSource(): Source {
-  return new SiteSource(new EngineClient(startWorker, loadKernels), {
+  const engine = new EngineClient(startWorker, loadKernels)
+  const source = new SiteSource(engine, {
     index: async () => indexIn(await fileOfSite('runs.json')),
     data: async (file) => unpacked(await fileOfSite(file)),
   })
+  return Object.assign(source, { playground: { engine, load } })
 }

@@ -29,7 +29,7 @@ import { MAX_SEED, MAX_TEMPERATURE, MAX_WRITTEN_SYMBOLS, numberIn } from './writ
 
 const MEASURES = ['gradient', 'change'] as const
 
-const VIEWS = ['network', 'neuron', 'learning', 'gradient', 'health', 'lesson'] as const
+const VIEWS = ['network', 'neuron', 'learning', 'gradient', 'health', 'lesson', 'playground'] as const
 
 // A longer text goes after the "#", which is never sent: servers refuse very long addresses.
 const MAX_QUERY_TEXT_CHARACTERS = 3000
@@ -49,7 +49,7 @@ export function toAddress(state: ViewState): string {
   let fragment = ''
   if (catalogue.inAddress) query.set('lang', catalogue.language)
   if (state.view !== START.view) query.set('view', state.view)
-  for (const key of ['run', 'layer', 'signal', 'drive', 'matrix', 'sum', 'at', 'bin'] as const)
+  for (const key of ['run', 'layer', 'signal', 'drive', 'matrix', 'sum', 'at', 'bin', 'experiment'] as const)
     if (state[key] !== null) query.set(key, state[key])
   for (const key of ['neuron', 'step', 'source', 'operation'] as const)
     if (state[key] !== null) query.set(key, String(state[key]))
@@ -146,6 +146,7 @@ const FIELD_NAMES: ReadonlySet<string> = new Set<
   'over',
   'at',
   'bin',
+  'experiment',
   'feature',
   'filter',
   'range',
@@ -208,10 +209,11 @@ export function fromAddress(search: string, fragment = '', report: (sentence: st
   const run = query.get('run')
   const isList = query.get('view') === 'runs'
   const view = isList ? null : read('view', choice(VIEWS, 'LINK_SHOWN_NETWORK'))
-  if (run === null && view !== null) report(text('LINK_RUN_MISSING'))
+  const isPlayground = view === 'playground'
+  if (run === null && view !== null && !isPlayground) report(text('LINK_RUN_MISSING'))
   const unknownView = run !== null && !isList && query.get('view') !== null && view === null
   const state: ViewState = {
-    view: run === null ? 'runs' : (view ?? (unknownView ? 'network' : 'runs')),
+    view: run === null && !isPlayground ? 'runs' : (view ?? (unknownView ? 'network' : 'runs')),
     run,
     layer: query.get('layer') || null,
     signal: query.get('signal') || null,
@@ -244,6 +246,7 @@ export function fromAddress(search: string, fragment = '', report: (sentence: st
     over: read('over', choice(OVERS, 'LINK_SHOWN_HELD_OUT')) ?? START.over,
     at: query.get('at') || null,
     bin: query.get('bin') || null,
+    experiment: query.get('experiment') || null,
     feature: query.get('feature') || null,
     filter: query.get('filter') ?? '',
     range: readRange('range', 'LINK_SHOWN_NO_RANGE'),

@@ -1,6 +1,6 @@
 // The view that is kept when another run is chosen: the page, the text, the layer and the signal, as far as it has them.
 import type { Run, Summary } from '../data/run'
-import type { ViewState } from '../data/view'
+import { showsRun, type ViewState } from '../data/view'
 
 type Described = Pick<Summary, 'unit' | 'task'>
 
@@ -13,7 +13,7 @@ export function carriedChange(
   const isOfSameKind = from?.unit === to.unit && (from.unit === 'character' || from.task.name === to.task.name)
   return {
     run: to.name,
-    view: state.view === 'runs' ? 'network' : state.view,
+    view: showsRun(state) ? state.view : 'network',
     layer: state.layer,
     signal: state.signal,
     zoom: state.zoom,

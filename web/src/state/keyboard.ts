@@ -1,4 +1,5 @@
 // The keys of the page. Text boxes and buttons handle theirs first.
+import { showsRun } from '../data/view'
 import type { Code } from '../messages/text'
 import { filmSteps, placeOf } from '../model/film'
 import { type PageLines, stepBelow } from '../model/page-lines'
@@ -29,6 +30,7 @@ export const KEYS: [string, Code][] = [
   ['c', 'KEYS_COMPARE'],
   ['d', 'KEYS_DIFFERENCE'],
   [', . Space', 'KEYS_FILM'],
+  ['Space .', 'KEYS_PLAYGROUND'],
   ['w', 'KEYS_WRITE'],
   ['Tab', 'KEYS_TAKE'],
   ['Alt →', 'KEYS_TAKE_NEXT'],
@@ -94,7 +96,7 @@ function handleKey(explorer: Explorer, key: string, shift: boolean): boolean {
   const { state } = explorer
   if (key === '?') explorer.keys = true
   else if (key === 'e') explorer.share = true
-  else if (state.view === 'runs') return false
+  else if (!showsRun(state)) return false
   else if (key === 'Escape') handleEscape(explorer)
   else if (key === 'c') toggles.comparing = true
   else if (state.view === 'learning') return handleFilmKey(explorer, key)

@@ -1,6 +1,6 @@
 // Parts of a link that this run or this text does not have: a sentence for each, and the view without them.
 import type { Layer, Run } from '../data/run'
-import { type Branch, type Hold, START, type ViewState } from '../data/view'
+import { type Branch, type Hold, showsRun, START, type ViewState } from '../data/view'
 import { text } from '../messages/text'
 import { symbolLabels } from '../model/characters'
 import { linkProblem } from './address'
@@ -22,7 +22,7 @@ const spanText = (count: number): string =>
 export function checkRun(state: ViewState, run: Run): CheckedView {
   const sentences: string[] = []
   const checked = { ...state }
-  if (state.view === 'runs') return { state, sentences }
+  if (!showsRun(state)) return { state, sentences }
   const layers = run.layers.map(({ name }) => name)
   if (state.layer !== null && !layers.includes(state.layer)) {
     const shown = text('LINK_SHOWN_LAYER', { layer: layers[0]! })

@@ -3,7 +3,7 @@ import type { Layer, Run, Signal, Summary } from '../data/run'
 import { type Progress, type RunList, type Source, SourceError } from '../data/source'
 import { sentenceOf } from '../data/source-error'
 import type { Trace } from '../data/trace'
-import type { Hold } from '../data/view'
+import { type Hold, showsRun } from '../data/view'
 import { text } from '../messages/text'
 import { stepAt } from '../model/characters'
 import { hasWeights, isWhole, layerOf, maxCharacters, pictureRequest, signalOf, topCount } from '../model/first-request'
@@ -91,7 +91,7 @@ export class Loader {
     () => this.list?.runs.find((run) => run.name === this.navigation.state.run) ?? null,
   )
   /** The link names a run that does not exist. */
-  missing = $derived.by(() => this.navigation.state.view !== 'runs' && this.list !== null && this.summary === null)
+  missing = $derived.by(() => showsRun(this.navigation.state) && this.list !== null && this.summary === null)
   /** The names of runs that are similar to the name of a link that no run has. */
   nearRuns = $derived.by<string[]>(() => {
     const { run } = this.navigation.state
@@ -164,7 +164,7 @@ export class Loader {
   /** Load what the view needs. */
   follow(): void {
     const { state } = this.navigation
-    if (state.view === 'runs') this.problem = null
+    if (!showsRun(state)) this.problem = null
     else if (this.run?.name === state.run) this.#loadPicture()
     else {
       this.run = null
@@ -253,7 +253,7 @@ export class Loader {
     this.#reloadTimer = undefined
     this.#generation++
     const { state } = this.navigation
-    if (state.view !== 'runs') this.#loadRun(state.run, true)
+    if (showsRun(state)) this.#loadRun(state.run, true)
   }
 
   #loadRun(name: string | null, again: boolean): void {
@@ -298,7 +298,7 @@ export class Loader {
     this.#cancelled = null
     this.#pictureRequests.request(async (signal) => {
       const { run, layer, signal: shown, text, checkpoint, holds, baseline } = this
-      if (!run || !layer || !shown || this.navigation.state.view === 'runs' || !this.hasWeights) return this.wait.end()
+      if (!run || !layer || !shown || !showsRun(this.navigation.state) || !this.hasWeights) return this.wait.end()
       const whole = isWhole(layer, text)
       const generation = this.#generation
       const request = pictureRequest(run, layer, shown, text, checkpoint)

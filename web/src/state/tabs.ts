@@ -2,7 +2,7 @@
 import type { View } from '../data/view'
 import type { Code } from '../messages/text'
 
-export const TABS: readonly [Exclude<View, 'runs' | 'lesson'>, Code][] = [
+export const TABS: readonly [Exclude<View, 'runs' | 'lesson' | 'playground'>, Code][] = [
   ['network', 'TAB_STRIPS'],
   ['neuron', 'TAB_NEURON'],
   ['learning', 'TAB_LEARNING'],

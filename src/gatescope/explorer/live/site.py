@@ -1,4 +1,4 @@
-"""Static sites: a folder with the page, the kernels and one data file for each run, for any web host."""
+"""Static sites: a folder with the page, the kernels, the playground and one data file per run, for any web host."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from gatescope.explorer.live.live_data import LiveRun, check_size, summary_in
 from gatescope.explorer.live.page_file import GZIP_LEVEL, host_mark, sentence, source_hash
 from gatescope.explorer.live.program import LIVE_FILES, STATIC, program
 from gatescope.explorer.live.restoring import directory_name
+from gatescope.explorer.playground import FILES as PLAYGROUND_FILES
+from gatescope.explorer.playground import FOLDER as PLAYGROUND_FOLDER
+from gatescope.explorer.playground import playground_file
 from gatescope.files import FileError, read_regular, write_bytes
 from gatescope.runs import Run
 from gatescope.runs.records import finite, parse
@@ -49,7 +52,7 @@ class Site:
 
     Attributes:
         folder: its folder.
-        program_bytes: the bytes of the page, the worker and the kernels.
+        program_bytes: the bytes of the page, the worker, the kernels and the tasks of the playground.
         data_bytes: name of a run -> the bytes of its data file.
     """
 
@@ -89,7 +92,8 @@ def write_site(lives: Sequence[LiveRun], folder: str | PathLike[str], *, overwri
     if not overwrite:
         check_free(place, (*files, *earlier))
     try:
-        (place / DATA_FOLDER).mkdir(parents=True, exist_ok=True)
+        for inner in (DATA_FOLDER, PLAYGROUND_FOLDER):
+            (place / inner).mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             write_bytes(place / name, content)
         for name in earlier - set(files):
@@ -148,7 +152,7 @@ def _program_files() -> dict[str, bytes]:
     notice = f'<p id="gatescope-not-started">{sentence("LIVE_SITE_NOT_STARTED")}</p>'
     document = document.replace(HEAD, f"{HEAD}\n    {HOST}").replace(BODY, f"{BODY}{notice}")
     files[PAGE] = document.encode("utf-8")
-    return files
+    return files | {f"{PLAYGROUND_FOLDER}/{name}.json": playground_file(name) for name in PLAYGROUND_FILES}
 
 
 def _data_files_of(place: Path) -> set[str]:

@@ -1,0 +1,84 @@
+// The playground of a source: the tasks and cells to choose from, and one training in the worker.
+import type { SampleRequest } from '../../engine/sampling'
+import type { Progress, TrainRequest } from '../../engine/training/calls'
+import { text } from '../messages/text'
+import { inSentences } from './engine-errors'
+import type { Layer } from './run'
+import type { PlaygroundSource } from './source'
+import { SourceError } from './source-error'
+import { Trace } from './trace'
+
+export type { Entry } from '../../engine/training/training'
+export type { Score } from '../../engine/training/score'
+export type { Progress }
+
+/** index.json of the folder of bundles; src/gatescope/explorer/playground.py writes it. */
+export interface PlaygroundIndex {
+  tasks: { name: string; title: string; question: string }[]
+  /** `network` is the description of the cell in network.json; `layer` has one neuron. */
+  cells: { name: string; network: unknown; layer: Layer }[]
+}
+
+/** The parts of a bundle that the page reads; the engine checks all of it. */
+export interface TaskBundle {
+  task: string
+  title: string
+  question: string
+  vocabulary: { unit: 'character'; end: string | null; symbols: string[] }
+  readout: { kind: 'symbols'; names: string[]; quantiles: number[]; reads: 'every step' }
+  score: { rule: 'argmax' | 'possible' | 'nats'; strings?: { text: string[]; first?: number[] } }
+  examples: string[]
+  suggested: {
+    network: Record<string, unknown>
+    recipe: { steps: number; batch: number; learning_rate: number; clip: number } & Record<string, unknown>
+  }
+}
+
+/** Return a file of the playground: the index, or the bundle of a task. Throws a SourceError if it is missing. */
+export async function playgroundFile<T>({ load }: PlaygroundSource, name: string): Promise<T> {
+  try {
+    return JSON.parse(new TextDecoder().decode(await load(`bundles/${name}.json`))) as T
+  } catch (error) {
+    throw new SourceError(text('PLAYGROUND_FILE_MISSING', { reason: (error as Error).message }))
+  }
+}
+
+/** The name of the network in the worker. */
+const RUN = 'playground'
+
+/** One training in the worker. Every answer shows the network that the next trace reads. */
+export class PageTraining {
+  constructor(private readonly engine: PlaygroundSource['engine']) {}
+
+  start(request: Omit<Extract<TrainRequest, { action: 'start' }>, 'action'>): Promise<Progress> {
+    return this.#train({ action: 'start', ...request })
+  }
+
+  /** Do updates for some milliseconds, or a number of them. Throws a SourceError if the training diverges. */
+  advance(amount: { milliseconds: number } | { updates: number }): Promise<Progress> {
+    return this.#train({ action: 'advance', ...amount })
+  }
+
+  /** Show the weights of a checkpoint, the best or the present ones. */
+  async show(step: number | 'best' | 'present'): Promise<void> {
+    await this.#train({ action: 'show', step })
+  }
+
+  async trace(request: { text: string; layer: string; signals: string[]; top: number }): Promise<Trace> {
+    const call = { call: 'trace', run: RUN, request: { ...request, neurons: null, drives: false } }
+    return Trace.read((await inSentences(this.engine.call(call))) as ArrayBuffer)
+  }
+
+  async sample(request: SampleRequest): Promise<string> {
+    return (await inSentences(this.engine.call({ call: 'sample', run: RUN, request }))) as string
+  }
+
+  /** Forget the training, and free its memory. */
+  close(): void {
+    void this.engine.call({ call: 'close', run: RUN }).catch(() => undefined)
+  }
+
+  #train(request: TrainRequest): Promise<Progress> {
+    return inSentences(this.engine.call({ call: 'train', run: RUN, request })) as Promise<Progress>
+  }
+}

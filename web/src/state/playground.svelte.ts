@@ -1,0 +1,324 @@
+// The playground: one experiment, its training in the worker, and what the page shows of it while it learns.
+import { localizeTitle } from '../data/localized'
+import {
+  type Entry,
+  PageTraining,
+  type PlaygroundIndex,
+  playgroundFile,
+  type Progress,
+  type TaskBundle,
+} from '../data/playground'
+import type { HistoryRecord, Layer, Signal } from '../data/run'
+import type { PlaygroundSource } from '../data/source'
+import { sentenceOf } from '../data/source-error'
+import type { Trace } from '../data/trace'
+import { text } from '../messages/text'
+import {
+  beginningOf,
+  type Experiment,
+  experimentText,
+  networkOf,
+  parseExperiment,
+  recipeOf,
+  START_EXPERIMENT,
+  TEXT,
+} from '../model/experiment'
+import { mainSignal } from '../model/main-signal'
+import { MAX_TEXT, MIN_TEXT, textBundle } from '../model/text-bundle'
+
+/** Time of the updates between two pictures. */
+const SLICE_MS = 20
+/** Time between two samples while it learns: writing one takes as long as some updates. */
+const SAMPLE_MS = 400
+const TOP_SYMBOLS = 3
+
+/** empty: a text must be pasted first. */
+export type Phase = 'loading' | 'empty' | 'ready' | 'training' | 'paused' | 'ended' | 'failed'
+
+/** One text run through one layer of the network that learns. */
+export interface TrainingPicture {
+  layer: Layer
+  signal: Signal
+  trace: Trace
+}
+
+/** What is shown of the network: a text, and a layer and a signal by name; null for the first ones. */
+export interface Sight {
+  text: string | null
+  layer: string | null
+  signal: string | null
+}
+
+export interface Sample {
+  prime: string
+  written: string
+}
+
+const NO_SAMPLE: Sample = { prime: '', written: '' }
+
+export type Weights = number | 'best' | 'present'
+
+/** Let the titles of the signals follow the language. */
+function localizedIndex(index: PlaygroundIndex): PlaygroundIndex {
+  for (const { layer } of index.cells) for (const signal of layer.signals) localizeTitle('signal', signal.title, signal)
+  return index
+}
+
+export class Playground {
+  phase = $state<Phase>('loading')
+  problem = $state<string | null>(null)
+  index = $state.raw<PlaygroundIndex | null>(null)
+  bundle = $state.raw<TaskBundle | null>(null)
+  experiment = $state.raw<Experiment | null>(null)
+  progress = $state.raw<Progress | null>(null)
+  entries = $state.raw<readonly Entry[]>([])
+  picture = $state.raw<TrainingPicture | null>(null)
+  /** What the network wrote behind the beginning of a test string. */
+  sample = $state.raw<Sample>(NO_SAMPLE)
+  /** The weights in the picture. */
+  weights = $state<Weights>('present')
+  readonly #training: PageTraining
+  readonly #bundles = new Map<string, Promise<TaskBundle>>()
+  /** Calls follow each other: each shows other weights to the next. */
+  #queue: Promise<void> = Promise.resolve()
+  /** Counts the starts; what belongs to an earlier one is dropped. */
+  #start = 0
+  #followed = ''
+  #sight: Sight = { text: null, layer: null, signal: null }
+  #sampledAt = -Infinity
+
+  constructor(private readonly source: PlaygroundSource) {
+    this.#training = new PageTraining(source.engine)
+  }
+
+  /** The layers of the network. */
+  layers = $derived.by<Layer[]>(() => {
+    const { experiment, index } = this
+    const about = index?.cells.find(({ name }) => name === experiment?.cell)
+    if (!experiment || !about) return []
+    return Array.from({ length: experiment.layers }, (_, k) => ({
+      ...about.layer,
+      name: `layer${k}`,
+      neurons: experiment.neurons,
+    }))
+  })
+  /** The history as that of a run. */
+  history = $derived.by<HistoryRecord[]>(() =>
+    this.entries.map(({ step, loss, validationLoss }) => ({
+      step,
+      loss,
+      ...(validationLoss === undefined ? {} : { validation_loss: validationLoss }),
+    })),
+  )
+  /** The training steps whose weights can be shown: checkpoints, the present ones, and null for the best ones. */
+  steps = $derived.by<(number | null)[]>(() => {
+    const { progress } = this
+    if (!progress) return []
+    const steps = [...new Set([...progress.checkpoints, progress.step])]
+    return progress.best === null ? steps : [...steps, null]
+  })
+  /** The training step in the picture; null for the best weights. */
+  shownStep = $derived.by<number | null>(() => {
+    if (this.weights === 'best') return null
+    return this.weights === 'present' ? (this.progress?.step ?? 0) : this.weights
+  })
+  /** The last score at or before the weights in the picture. */
+  scored = $derived.by<Entry | null>(() => {
+    const step = this.shownStep ?? this.progress?.best ?? 0
+    return this.entries.findLast((entry) => entry.score !== undefined && entry.step <= step) ?? null
+  })
+  /** The first validation at which every test string was right; null if there is none. */
+  solved = $derived.by<number | null>(() => this.entries.find((entry) => entry.score?.solved)?.step ?? null)
+  /** Whether training can go on. */
+  canTrain = $derived.by(() => this.phase === 'ready' || this.phase === 'paused')
+
+  /** Follow the experiment of an address, and begin it anew when it changes. `pasted` is the text of the task “text”. */
+  async follow(words: string | null, pasted: string | null): Promise<void> {
+    try {
+      this.index ??= localizedIndex(await playgroundFile<PlaygroundIndex>(this.source, 'index'))
+    } catch (error) {
+      this.#fail(error)
+      return
+    }
+    const experiment = words === null ? START_EXPERIMENT : parseExperiment(words, this.index)
+    this.problem = experiment ? null : text('PLAYGROUND_LINK_WRONG', { words: words!.slice(0, 60) })
+    const now = experiment ?? START_EXPERIMENT
+    const key = JSON.stringify([experimentText(now), now.task === TEXT ? pasted : null])
+    if (key === this.#followed) return
+    this.#followed = key
+    this.experiment = now
+    await this.#begin(now, pasted ?? '')
+  }
+
+  /** Begin again: the same seed, the same weights. */
+  async startOver(): Promise<void> {
+    if (!this.bundle) return
+    this.problem = null
+    await this.#begin(this.experiment!, null)
+  }
+
+  /** Show another text, layer or signal. */
+  look(sight: Sight): void {
+    if (JSON.stringify(sight) === JSON.stringify(this.#sight)) return
+    this.#sight = sight
+    if (this.progress && this.phase !== 'training') void this.#do(() => this.#show())
+  }
+
+  /** Train until it is paused or ends; pause if it trains. */
+  toggle(): void {
+    if (this.phase === 'training') this.phase = 'paused'
+    else if (this.canTrain) {
+      this.phase = 'training'
+      this.problem = null
+      void this.#loop()
+    }
+  }
+
+  /** Do one update. */
+  async step(): Promise<void> {
+    if (this.phase === 'training') this.phase = 'paused'
+    if (!this.canTrain) return
+    await this.#do(async () => {
+      await this.#advance({ updates: 1 })
+      await this.#write()
+    })
+  }
+
+  /** Show the weights of a training step; null for the best ones. */
+  async choose(step: number | null): Promise<void> {
+    if (this.phase === 'training') this.phase = 'paused'
+    const present = step === this.progress?.step && this.phase !== 'ended'
+    this.weights = step === null ? 'best' : present ? 'present' : step
+    const { weights } = this
+    await this.#do(async () => {
+      // A slider that moves on needs only its last place.
+      if (weights !== this.weights) return
+      await this.#training.show(weights)
+      await this.#show()
+      await this.#write()
+    })
+  }
+
+  close(): void {
+    this.#start++
+    this.phase = 'loading'
+    this.#followed = ''
+    this.#training.close()
+  }
+
+  /** Begin an experiment; a null text keeps the bundle. */
+  async #begin(experiment: Experiment, pasted: string | null): Promise<void> {
+    const start = ++this.#start
+    this.phase = 'loading'
+    this.progress = null
+    this.entries = []
+    this.weights = 'present'
+    this.sample = NO_SAMPLE
+    await this.#do(async () => {
+      const bundle = pasted === null ? this.bundle : await this.#bundleOf(experiment, pasted)
+      if (start !== this.#start) return
+      this.bundle = bundle
+      if (!bundle) {
+        this.picture = null
+        this.phase = 'empty'
+        return
+      }
+      const network = networkOf(experiment, bundle, this.index!)
+      const { seed } = experiment
+      const progress = await this.#training.start({ bundle, network, recipe: recipeOf(experiment), seed })
+      if (start !== this.#start) return
+      this.#receive(progress)
+      await this.#show()
+      await this.#write()
+      if (start === this.#start) this.phase = 'ready'
+    })
+  }
+
+  /** Return the bundle of a task; null for a text that has none. */
+  async #bundleOf({ task }: Experiment, pasted: string): Promise<TaskBundle | null> {
+    const name = task === TEXT ? this.index!.tasks[0]!.name : task
+    const loading = this.#bundles.get(name) ?? playgroundFile<TaskBundle>(this.source, name)
+    this.#bundles.set(name, loading)
+    loading.catch(() => this.#bundles.delete(name))
+    const bundle = await loading
+    if (task !== TEXT) return bundle
+    const made = textBundle(pasted, text('PLAYGROUND_TASK_TEXT'), bundle.suggested.network)
+    if (!made && pasted) this.problem = text('PLAYGROUND_TEXT_LENGTH', { least: MIN_TEXT, most: MAX_TEXT, characters: [...pasted].length }) // prettier-ignore
+    return made
+  }
+
+  async #loop(): Promise<void> {
+    const start = this.#start
+    while (this.phase === 'training' && start === this.#start)
+      await this.#do(async () => {
+        if (this.phase !== 'training') return
+        await this.#advance({ milliseconds: SLICE_MS })
+        if (performance.now() - this.#sampledAt > SAMPLE_MS) await this.#write()
+      })
+    if (start === this.#start && this.phase !== 'failed') await this.#do(() => this.#write())
+  }
+
+  async #advance(amount: { milliseconds: number } | { updates: number }): Promise<void> {
+    const start = this.#start
+    const progress = await this.#training.advance(amount)
+    if (start !== this.#start) return
+    this.weights = 'present'
+    this.#receive(progress)
+    if (progress.ended !== null) {
+      this.weights = 'best'
+      this.phase = 'ended'
+      await this.#training.show('best')
+    } else if (this.phase === 'ready') this.phase = 'paused'
+    await this.#show()
+  }
+
+  #receive(progress: Progress): void {
+    this.progress = progress
+    if (progress.entries.length) this.entries = [...this.entries, ...progress.entries]
+  }
+
+  /** Read the text with the weights that the worker shows. */
+  async #show(): Promise<void> {
+    const { bundle, layers } = this
+    const layer = layers.find(({ name }) => name === this.#sight.layer) ?? layers[0]
+    if (!bundle || !layer) return
+    const start = this.#start
+    const named = layer.signals.find(({ name }) => name === this.#sight.signal)
+    const signal = named ?? mainSignal(layer, bundle.vocabulary.end) ?? layer.signals[0]!
+    const words = this.#sight.text ?? bundle.examples[0] ?? ''
+    const request = { text: words, layer: layer.name, signals: [signal.name], top: TOP_SYMBOLS }
+    const trace = await this.#training.trace(request)
+    if (start === this.#start) this.picture = { layer, signal, trace }
+  }
+
+  /** Let the network write a sample. */
+  async #write(): Promise<void> {
+    const start = this.#start
+    const { bundle, experiment } = this
+    if (!bundle || !experiment) return
+    const beginning = beginningOf(bundle)
+    const written = await this.#training.sample({ ...beginning, seed: experiment.seed })
+    if (start !== this.#start) return
+    this.sample = { prime: beginning.prime, written }
+    this.#sampledAt = performance.now()
+  }
+
+  /** Do work after the work before, unless another experiment has begun by then. */
+  #do(work: () => Promise<void>): Promise<void> {
+    const start = this.#start
+    this.#queue = this.#queue.then(async () => {
+      if (start !== this.#start) return
+      try {
+        await work()
+      } catch (error) {
+        if (start === this.#start) this.#fail(error)
+      }
+    })
+    return this.#queue
+  }
+
+  #fail(error: unknown): void {
+    this.problem = sentenceOf(error)
+    this.phase = 'failed'
+  }
+}
