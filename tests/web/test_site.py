@@ -95,6 +95,17 @@ def test_site_lists_its_runs(page: Page, site: str, runs: Path) -> None:
     expect(view.at("cursor-text")).not_to_be_empty()
 
 
+def test_site_trains_a_network(page: Page, site: str, runs: Path) -> None:
+    """The bundles stand beside the page: a site needs no server of ours for its playground."""
+    view = View(page, site, runs)
+    view.open()
+    view.at("new-network").click()
+    expect(view.at("playground-state")).to_have_attribute("data-phase", "ready")
+    view.at("playground-train").click()
+    expect(view.at("playground-score")).to_contain_text("score")
+    expect(view.at("playground-score")).not_to_contain_text("no score yet")
+
+
 @pytest.mark.parametrize(("width", "limit"), [(1200, 5_000), (420, 5_000), (1200, 400)])
 def test_tag_puts_a_run_into_another_page(
     page: Page, site: str, runs: Path, tmp_path: Path, publish: Callable[[Path], str], width: int, limit: int

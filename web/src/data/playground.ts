@@ -54,8 +54,8 @@ export class PageTraining {
     return this.#train({ action: 'start', ...request })
   }
 
-  /** Do updates for some milliseconds, or a number of them. Throws a SourceError if the training diverges. */
-  advance(amount: { milliseconds: number } | { updates: number }): Promise<Progress> {
+  /** Do a number of updates, or fewer in some milliseconds. Throws a SourceError if the training diverges. */
+  advance(amount: { milliseconds?: number; updates: number }): Promise<Progress> {
     return this.#train({ action: 'advance', ...amount })
   }
 

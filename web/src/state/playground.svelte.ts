@@ -28,6 +28,8 @@ import { MAX_TEXT, MIN_TEXT, textBundle } from '../model/text-bundle'
 
 /** Time of the updates between two pictures. */
 const SLICE_MS = 20
+/** The first updates, in which most is learned, have a picture each; the next as many have one for two, and so on. */
+const UPDATES_OF_A_PACE = 50
 /** Time between two samples while it learns: writing one takes as long as some updates. */
 const SAMPLE_MS = 400
 const TOP_SYMBOLS = 3
@@ -252,13 +254,14 @@ export class Playground {
     while (this.phase === 'training' && start === this.#start)
       await this.#do(async () => {
         if (this.phase !== 'training') return
-        await this.#advance({ milliseconds: SLICE_MS })
+        const updates = 1 + Math.floor((this.progress?.step ?? 0) / UPDATES_OF_A_PACE)
+        await this.#advance({ milliseconds: SLICE_MS, updates })
         if (performance.now() - this.#sampledAt > SAMPLE_MS) await this.#write()
       })
     if (start === this.#start && this.phase !== 'failed') await this.#do(() => this.#write())
   }
 
-  async #advance(amount: { milliseconds: number } | { updates: number }): Promise<void> {
+  async #advance(amount: { milliseconds?: number; updates: number }): Promise<void> {
     const start = this.#start
     const progress = await this.#training.advance(amount)
     if (start !== this.#start) return
