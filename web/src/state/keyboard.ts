@@ -1,44 +1,9 @@
-// The keys of the page. Text boxes and buttons handle theirs first.
+// The keys of the page; parts/Keys.svelte lists them. Text boxes and buttons handle theirs first.
 import { showsRun } from '../data/view'
-import type { Code } from '../messages/text'
 import { filmSteps, placeOf } from '../model/film'
 import { type PageLines, stepBelow } from '../model/page-lines'
 import type { Explorer } from './explorer.svelte'
 import { showWeights, toggles } from './toggles.svelte'
-
-/** Keys and what they do. */
-export const KEYS: [string, Code][] = [
-  ['← →', 'KEYS_ARROWS_ACROSS'],
-  ['↑ ↓', 'KEYS_ARROWS_ALONG'],
-  ['Home End', 'KEYS_HOME_END'],
-  ['Page ↑ Page ↓', 'KEYS_PAGE'],
-  ['Shift ← →', 'KEYS_SHIFT_ARROWS'],
-  ['[ ]', 'KEYS_BRACKETS'],
-  ['Space', 'KEYS_SPACE'],
-  ['Enter', 'KEYS_ENTER'],
-  ['Escape', 'KEYS_ESCAPE'],
-  ['+ −', 'KEYS_PLUS_MINUS'],
-  ['0', 'KEYS_FIT'],
-  ['s', 'KEYS_SCALE'],
-  ['p', 'KEYS_PAGE_FORM'],
-  [', .', 'KEYS_OPERATIONS'],
-  ['z', 'KEYS_ZERO'],
-  ['Backspace', 'KEYS_BACKSPACE'],
-  ['Ctrl Z', 'KEYS_UNDO'],
-  ['i', 'KEYS_CARD'],
-  ['t', 'KEYS_TEXT'],
-  ['c', 'KEYS_COMPARE'],
-  ['d', 'KEYS_DIFFERENCE'],
-  [', . Space', 'KEYS_FILM'],
-  ['Space .', 'KEYS_PLAYGROUND'],
-  ['w', 'KEYS_WRITE'],
-  ['Tab', 'KEYS_TAKE'],
-  ['Alt →', 'KEYS_TAKE_NEXT'],
-  ['e', 'KEYS_SHARE'],
-  ['Ctrl Space', 'KEYS_COMPLETE'],
-  ['Ctrl K', 'KEYS_COMMANDS'],
-  ['?', 'KEYS_QUESTION'],
-]
 
 function isHandledElsewhere(event: KeyboardEvent): boolean {
   const target = event.target
