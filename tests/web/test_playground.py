@@ -171,7 +171,8 @@ def test_training_ends_and_shows_the_best_weights(playground: Playground) -> Non
     playground.at("train").click()
     expect(playground.at("state")).to_contain_text("Finished after 2,000 updates", timeout=4 * MILLISECONDS)
     expect(playground.at("train")).to_be_disabled()
-    expect(playground.page.get_by_test_id("curve-slider")).to_have_attribute("aria-valuetext", re.compile("the best weights"))
+    slider = playground.page.get_by_test_id("curve-slider")
+    expect(slider).to_have_attribute("aria-valuetext", re.compile("the best weights"))
 
 
 def test_pasted_text_is_learned(playground: Playground) -> None:
