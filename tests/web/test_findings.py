@@ -513,6 +513,7 @@ def test_range_is_selected_with_keys_and_cleared_with_escape(view: View) -> None
 
 def test_click_on_step_numbers_pins_and_selects_no_range(view: View) -> None:
     view.open(view="network", run="counter", text=LINES)
+    expect(view.at("cursor-text")).not_to_be_empty()
     layout = view.at("strips-canvas").evaluate("(canvas) => ({ ...canvas.dataset })")
     x = int(layout["label"]) + 2.5 * int(layout["cell"])
     view.at("strips-canvas").click(position={"x": x, "y": 8})

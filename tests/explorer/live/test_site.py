@@ -13,7 +13,7 @@ import pytest
 from gatescope.explorer.gallery import Gallery
 from gatescope.explorer.live import LiveFileError, LiveOptions, LiveRun, live_run, write_site
 from gatescope.explorer.live.container import Container
-from gatescope.explorer.live.program import STATIC
+from gatescope.explorer.live.program import LIVE_FILES, STATIC
 from gatescope.explorer.live.site import POLICY
 from gatescope.explorer.playground import FILES, playground_file
 from gatescope.runs import Run
@@ -61,7 +61,7 @@ def test_site_is_the_same_every_time(runs: Path, tmp_path: Path) -> None:
 def test_page_of_a_site_has_its_own_policy(runs: Path, tmp_path: Path) -> None:
     write_site(lives(runs, "counter"), tmp_path)
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert '<meta name="gatescope-host" content="site" />' in page
+    assert '<meta name="gatescope-host" content="site">' in page
     assert re.findall(r'Content-Security-Policy" content="([^"]*)"', page) == [POLICY]
     assert "unsafe-inline" not in page
     assert "'unsafe-eval'" not in page
@@ -73,7 +73,7 @@ def test_page_of_a_site_has_its_own_policy(runs: Path, tmp_path: Path) -> None:
 def test_program_has_every_file_that_the_page_loads(runs: Path, tmp_path: Path) -> None:
     write_site(lives(runs, "counter"), tmp_path)
     built = {path.name for path in STATIC.iterdir()}
-    assert set(files_of(tmp_path)) == built - {"boot.js", "unpack.js", "live-program.lzma"} | {
+    assert set(files_of(tmp_path)) == built - LIVE_FILES | {
         "runs.json",
         "runs/counter.data",
         *(f"bundles/{name}.json" for name in FILES),
