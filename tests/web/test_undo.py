@@ -320,7 +320,7 @@ def settled(view: HeldView, parts: str) -> dict[str, Any]:
 def fields(view: HeldView) -> list[tuple[str, str]]:
     """Return the fields of the address, which the page may write in another order than a link has them.
 
-    The page is asked: `page.url` changes only while Playwright is called, and never in a loop that only compares it.
+    It comes from the page: `page.url` changes only while Playwright is called, and never in a loop that compares it.
     """
     return sorted(parse_qsl(view.page.evaluate("location.search.slice(1)")))
 

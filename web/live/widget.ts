@@ -39,7 +39,7 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
     try {
       model.save_changes()
     } catch {
-      // Without a kernel nobody is told; the notebook keeps what it was saved with.
+      // Without a kernel the change stays in the page; the notebook keeps what it was saved with.
     }
   }
   const receive = ({ source, data }: MessageEvent<{ gatescope?: unknown; view?: unknown } | null>): void => {

@@ -49,8 +49,8 @@ def is_locked(path: Path) -> bool:
     """Return whether another process, or another object of this one, holds a lock file."""
     try:
         with open_regular(path, MAX_LOCK_BYTES) as file:
-            return not (_acquire(file, path, QUERY_TRIES) if fcntl is None else _share(file, path))
-    except (FileError, RunError):
+            return not (_acquire(file, path, QUERY_TRIES) if fcntl is None else _share(file))
+    except (FileError, RunError, OSError):
         return False
 
 
@@ -62,15 +62,17 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
         return False
 
 
-def _share(file: BinaryIO, path: Path) -> bool:
-    """Take the lock together with others that share it. Returns whether no process holds it alone."""
+def _share(file: BinaryIO) -> bool:
+    """Take the lock together with others that share it. Returns whether no process holds it alone.
+
+    Raises:
+        OSError: the disk has no locks.
+    """
     assert fcntl is not None
     try:
         fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError as error:
-        raise RunError("LOCK_UNSUPPORTED", reason=unreadable(path, error).message) from error
     return True
 
 

@@ -245,7 +245,10 @@ export class Playground {
     const bundle = await loading
     if (task !== TEXT) return bundle
     const made = textBundle(pasted, text('PLAYGROUND_TASK_TEXT'), bundle.suggested.network)
-    if (!made && pasted) this.problem = text('PLAYGROUND_TEXT_LENGTH', { least: MIN_TEXT, most: MAX_TEXT, characters: [...pasted].length }) // prettier-ignore
+    if (!made && pasted) {
+      const characters = [...pasted].length
+      this.problem = text('PLAYGROUND_TEXT_LENGTH', { least: MIN_TEXT, most: MAX_TEXT, characters })
+    }
     return made
   }
 

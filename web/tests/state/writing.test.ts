@@ -12,7 +12,7 @@ vi.mock('../../src/model/continuation', async (original) => ({
 }))
 
 /** A call of the source, which a test answers. */
-interface Asked {
+interface SentRequest {
   length: number
   holds: readonly object[]
   waiting: Waiting
@@ -22,22 +22,22 @@ interface Asked {
 const written = (symbols: number): Continuation =>
   ({ text: 'x'.repeat(symbols), trace: { steps: symbols, token: new Int32Array(symbols) }, next: 0 }) as Continuation
 
-let asked: Asked[]
+let requests: SentRequest[]
 let unfollow: () => void
 let writing: Writing
 let explorer: { state: ViewState }
 
 function begin(length: number, holds: readonly object[] = []): void {
-  asked = []
+  requests = []
   const source = {
-    continuation: (_: string, request: Asked, waiting: Waiting) =>
+    continuation: (_: string, request: SentRequest, waiting: Waiting) =>
       new Promise((resolve, reject) => {
         waiting.signal?.addEventListener('abort', () => reject(new Error('given up')))
         const answer = async (symbols: number): Promise<void> => {
           resolve(written(symbols))
           await vi.advanceTimersByTimeAsync(0)
         }
-        asked.push({ length: request.length, holds: request.holds, waiting, answer })
+        requests.push({ length: request.length, holds: request.holds, waiting, answer })
       }),
   } as unknown as Source
   const run = { name: 'counter', readout: { kind: 'symbols', reads: 'every step' }, layers: [], unit: 'character' }
@@ -69,7 +69,7 @@ function follow(): void {
 
 /** Let timers and answers pass. */
 const settle = async (): Promise<void> => void (await vi.advanceTimersByTimeAsync(500))
-const report = (progress: Progress): void => asked[0]!.waiting.onProgress!(progress)
+const report = (progress: Progress): void => requests[0]!.waiting.onProgress!(progress)
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -85,14 +85,14 @@ describe('Stop', () => {
     await settle()
     report({ done: 7, total: 100 })
     writing.stop()
-    expect(asked[0]!.waiting.enough!.aborted).toBe(true)
-    expect(asked[0]!.waiting.signal!.aborted).toBe(false)
-    await asked[0]!.answer(9)
+    expect(requests[0]!.waiting.enough!.aborted).toBe(true)
+    expect(requests[0]!.waiting.signal!.aborted).toBe(false)
+    await requests[0]!.answer(9)
     await settle()
     expect(explorer.state.write).toBe(9)
     expect(writing.written?.continuation).toBe('x'.repeat(9))
     expect(writing.working).toBe(false)
-    expect(asked).toHaveLength(1)
+    expect(requests).toHaveLength(1)
   })
 
   it('writes the whole length if that is chosen again', async () => {
@@ -100,11 +100,11 @@ describe('Stop', () => {
     await settle()
     report({ done: 7, total: 100 })
     writing.stop()
-    await asked[0]!.answer(9)
+    await requests[0]!.answer(9)
     await settle()
     writing.choose({ length: 100 })
     await settle()
-    expect(asked.map(({ length }) => length)).toEqual([100, 100])
+    expect(requests.map(({ length }) => length)).toEqual([100, 100])
   })
 
   it('gives up while the text is still read, because nothing is written', async () => {
@@ -113,21 +113,21 @@ describe('Stop', () => {
     report({ done: 1, total: 2 })
     writing.stop()
     await settle()
-    expect(asked[0]!.waiting.signal!.aborted).toBe(true)
-    expect([explorer.state.write, writing.working, asked.length]).toEqual([100, false, 1])
+    expect(requests[0]!.waiting.signal!.aborted).toBe(true)
+    expect([explorer.state.write, writing.working, requests.length]).toEqual([100, false, 1])
   })
 
   it('keeps the whole continuation while that without the holds is written', async () => {
     begin(20, [{ signal: 'c' }])
     await settle()
     report({ done: 19, total: 20 })
-    await asked[0]!.answer(20)
+    await requests[0]!.answer(20)
     expect(writing.working).toBe(true)
     writing.stop()
     await settle()
-    expect(asked[1]!.waiting.signal!.aborted).toBe(true)
+    expect(requests[1]!.waiting.signal!.aborted).toBe(true)
     expect(writing.written).toMatchObject({ continuation: 'x'.repeat(20), unheld: null })
-    expect([explorer.state.write, writing.working, asked.length]).toEqual([20, false, 2])
+    expect([explorer.state.write, writing.working, requests.length]).toEqual([20, false, 2])
   })
 
   it('writes as many symbols without the holds as were written with them', async () => {
@@ -135,14 +135,14 @@ describe('Stop', () => {
     await settle()
     report({ done: 3, total: 20 })
     writing.stop()
-    await asked[0]!.answer(5)
+    await requests[0]!.answer(5)
     await settle()
-    expect(asked.map(({ length, holds }) => [length, holds.length])).toEqual([
+    expect(requests.map(({ length, holds }) => [length, holds.length])).toEqual([
       [20, 1],
       [20, 0],
       [5, 0],
     ])
-    await asked[2]!.answer(5)
+    await requests[2]!.answer(5)
     await settle()
     expect(writing.written).toMatchObject({ continuation: 'xxxxx', unheld: 'xxxxx' })
   })

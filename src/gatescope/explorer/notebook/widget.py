@@ -91,7 +91,7 @@ class ExplorerWidget(anywidget.AnyWidget):
             "steps": [first, end],
         }
         place = ("layer", "signal", "neuron", "steps")
-        others = [other for other in self.holds if any(_plain(other[name]) != _plain(hold[name]) for name in place)]
+        others = [other for other in self.holds if any(other[name] != hold[name] for name in place)]
         self.holds = [*others, hold]
 
     def release(self) -> None:
@@ -215,7 +215,3 @@ def _checked_range(first: Any, end: Any) -> tuple[Any, Any]:
     if not is_count or first < 0 or (end is not None and end <= first):
         raise WidgetError("WIDGET_STEPS", steps=(first, end))
     return first, end
-
-
-def _plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -166,11 +167,7 @@ class Table:
         Raises:
             MissingFrameError: pandas is not installed.
         """
-        try:
-            import pandas as pd  # noqa: PLC0415  an extra
-        except ImportError as error:
-            raise MissingFrameError("TABLE_PANDAS_MISSING") from error
-        frame = pd.DataFrame(dict(self.columns))
+        frame = _package("pandas", "TABLE_PANDAS_MISSING").DataFrame(dict(self.columns))
         frame.attrs.update(self.about)
         return frame
 
@@ -180,11 +177,8 @@ class Table:
         Raises:
             MissingFrameError: Polars is not installed.
         """
-        try:
-            import polars as pl  # noqa: PLC0415  an extra
-        except ImportError as error:
-            raise MissingFrameError("TABLE_POLARS_MISSING") from error
-        return pl.DataFrame({name: _arrow_values(column) for name, column in self.columns.items()}, strict=False)
+        polars = _package("polars", "TABLE_POLARS_MISSING")
+        return polars.DataFrame({name: _arrow_values(column) for name, column in self.columns.items()}, strict=False)
 
     def to_arrow(self) -> pa.Table:
         """Return the table as an Arrow table; NaN stays NaN, and a missing list is null.
@@ -194,14 +188,25 @@ class Table:
         Raises:
             MissingFrameError: pyarrow is not installed.
         """
-        try:
-            import pyarrow as pa  # noqa: PLC0415  an extra
-        except ImportError as error:
-            raise MissingFrameError("TABLE_ARROW_MISSING") from error
-        arrays = {name: pa.array(_arrow_values(column)) for name, column in self.columns.items()}
-        fields = [pa.field(name, array.type, metadata={"title": self.titles[name]}) for name, array in arrays.items()]
+        arrow = _package("pyarrow", "TABLE_ARROW_MISSING")
+        arrays = {name: arrow.array(_arrow_values(column)) for name, column in self.columns.items()}
+        fields = [
+            arrow.field(name, array.type, metadata={"title": self.titles[name]}) for name, array in arrays.items()
+        ]
         about = json.dumps(dict(self.about), ensure_ascii=False)
-        return pa.Table.from_arrays(list(arrays.values()), schema=pa.schema(fields, metadata={"about": about}))
+        return arrow.Table.from_arrays(list(arrays.values()), schema=arrow.schema(fields, metadata={"about": about}))
+
+
+def _package(name: str, missing: str) -> Any:
+    """Return the module of an extra.
+
+    Raises:
+        MissingFrameError: it is not installed; `missing` is the code of the message.
+    """
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise MissingFrameError(missing) from error
 
 
 def _arrow_values(column: NDArray[Any]) -> NDArray[Any] | list[Any]:
