@@ -54,6 +54,14 @@ def share(view: View, /, **query: Any) -> None:
     expect(view.at("share")).to_be_visible()
 
 
+def share_written_strips(view: View) -> None:
+    """Open the strips, and the dialog once the picture has what the network writes."""
+    view.open(**STRIPS)
+    expect(view.at("written")).not_to_be_empty()
+    view.page.keyboard.press("e")
+    expect(view.at("share")).to_be_visible()
+
+
 def saved(view: View, button: str) -> tuple[str, bytes]:
     """Press a button of the dialog. Returns the name of the file and its content."""
     with view.page.expect_download() as downloading:
@@ -86,9 +94,7 @@ def values_of(names: list[str], rows: list[list[str]], prefix: str) -> NDArray[n
 
 def test_svg_equals_the_picture(view: View) -> None:
     """Drawn by the same browser, at most 0.5 % of the pixels differ by more than 40 of 255: edges of letters."""
-    view.open(**STRIPS)
-    expect(view.at("written")).not_to_be_empty()  # the picture has what the network writes
-    view.page.keyboard.press("e")
+    share_written_strips(view)
     name, png = saved(view, "share-png")
     step = Run(view.runs / "counter").network()[1]
     assert name.endswith(f"_counter_layer0_c_strips_step-{step}_seed-0_aaaXbbb-aaXbb-aaaaaaXbbb.png"), name
@@ -117,7 +123,7 @@ def test_svg_is_the_same_in_another_renderer(view: View, tmp_path: Path) -> None
     program = shutil.which("rsvg-convert")
     if program is None:
         pytest.skip("SVG TEST SKIPPED: rsvg-convert is not installed; see scripts/install-browser")
-    share(view, **STRIPS)
+    share_written_strips(view)
     _, png = saved(view, "share-png")
     _, svg = saved(view, "share-svg")
     (tmp_path / "strips.svg").write_bytes(svg)
