@@ -88,6 +88,8 @@ export class Playground {
   #followed = ''
   #sight: Sight = { text: null, layer: null, signal: null }
   #sampledAt = -Infinity
+  /** Whether the training pauses after the updates under way. */
+  #pauses = false
 
   constructor(private readonly source: PlaygroundSource) {
     this.#training = new PageTraining(source.engine)
@@ -168,9 +170,10 @@ export class Playground {
 
   /** Train until it is paused or ends; pause if it trains. */
   toggle(): void {
-    if (this.phase === 'training') this.phase = 'paused'
+    if (this.phase === 'training') this.#pauses = !this.#pauses
     else if (this.canTrain) {
       this.phase = 'training'
+      this.#pauses = false
       this.problem = null
       void this.#loop()
     }
@@ -178,7 +181,7 @@ export class Playground {
 
   /** Do one update. */
   async step(): Promise<void> {
-    if (this.phase === 'training') this.phase = 'paused'
+    await this.#pause()
     if (!this.canTrain) return
     await this.#do(async () => {
       await this.#advance({ updates: 1 })
@@ -188,7 +191,7 @@ export class Playground {
 
   /** Show the weights of a training step; null for the best ones. */
   async choose(step: number | null): Promise<void> {
-    if (this.phase === 'training') this.phase = 'paused'
+    await this.#pause()
     const present = step === this.progress?.step && this.phase !== 'ended'
     this.weights = step === null ? 'best' : present ? 'present' : step
     const { weights } = this
@@ -252,14 +255,23 @@ export class Playground {
     return made
   }
 
+  /** Pause a training; resolves after the updates under way. */
+  async #pause(): Promise<void> {
+    if (this.phase !== 'training') return
+    this.#pauses = true
+    await this.#queue
+  }
+
   async #loop(): Promise<void> {
     const start = this.#start
     while (this.phase === 'training' && start === this.#start)
       await this.#do(async () => {
-        if (this.phase !== 'training') return
-        const updates = 1 + Math.floor((this.progress?.step ?? 0) / UPDATES_OF_A_PACE)
-        await this.#advance({ milliseconds: SLICE_MS, updates })
-        if (performance.now() - this.#sampledAt > SAMPLE_MS) await this.#write()
+        if (!this.#pauses) {
+          const updates = 1 + Math.floor((this.progress?.step ?? 0) / UPDATES_OF_A_PACE)
+          await this.#advance({ milliseconds: SLICE_MS, updates })
+          if (performance.now() - this.#sampledAt > SAMPLE_MS) await this.#write()
+        }
+        if (this.#pauses && this.phase === 'training') this.phase = 'paused'
       })
     if (start === this.#start && this.phase !== 'failed') await this.#do(() => this.#write())
   }
