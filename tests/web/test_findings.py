@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from gatescope import Run, Settings, create_run, record
 from gatescope.runs import HISTORY
@@ -509,6 +509,29 @@ def test_range_is_selected_with_keys_and_cleared_with_escape(view: View) -> None
     expect(view.page).not_to_have_url(re.compile("range"))
     # The pin stays until Escape is pressed once more.
     expect_in_address(view, "step=")
+
+
+def test_strips_stay_in_place_when_the_labels_come(view: View) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    view.page.route("**/counter/study", hold)
+    with view.page.expect_request("**/counter/study"):
+        view.open(view="network", run="counter", text=LINES)
+
+    def layout() -> tuple[str | None, ...]:
+        canvas = view.at("strips-canvas")
+        return tuple(canvas.get_attribute(f"data-{name}") for name in ("label", "header", "cell", "pitch", "chip"))
+
+    before = layout()
+    expect(view.at("panel-label")).to_have_count(0)
+    assert held
+    for route in held:
+        route.continue_()
+    expect(view.at("panel-label").first).to_be_visible()
+    assert layout() == before
 
 
 def test_click_on_step_numbers_pins_and_selects_no_range(view: View) -> None:

@@ -289,6 +289,10 @@ class Run:
         """
         return self._json(f"{STUDIES}/{name}.json")
 
+    def has_study(self, name: str) -> bool:
+        """Return whether the result of a study was saved."""
+        return (self.path / STUDIES / f"{name}.json").is_file()
+
     def save_study(self, name: str, content: Mapping[str, Any]) -> None:
         """Write the result of a study.
 

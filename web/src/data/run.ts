@@ -46,6 +46,8 @@ export interface Summary {
   weights_stamp: string | null
   /** A text that changes with everything that findings are computed from; null without weights. */
   findings_stamp: string | null
+  /** Whether labels of its neurons are saved; missing in live files of earlier versions. */
+  labelled?: boolean
   steps: number | null
   minutes: number | null
   progress: number | null

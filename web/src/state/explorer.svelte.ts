@@ -181,10 +181,11 @@ export class Explorer {
       label: forEach((n) => this.labels[n]?.title ?? ''),
     }
   })
-  /** The order of the neurons: the chosen one, but by number until the labels or effects to sort by are computed. */
+  /** The order of the neurons: the chosen one, but by number without the labels or effects to sort by. */
   sort = $derived.by<Sort>(() => {
-    const { labels, effects } = this.studies
-    return shownSort(this.state.sort, this.picture?.layer.neurons ?? 0, labels.value !== null, effects.value !== null)
+    const { picture, studies } = this
+    const known = [studies.hasLabels(picture?.run), studies.effects.value !== null] as const
+    return shownSort(this.state.sort, picture?.layer.neurons ?? 0, ...known)
   })
   /** All neurons of the layer in this order. */
   sorted = $derived.by<NeuronOrder>(() =>

@@ -144,6 +144,16 @@ export class Studies {
     if (this.effects.state !== 'working') this.effects.request(run, { study: 'ablation' }, false, again)
   }
 
+  /** Whether saved labels of a run are on their way. */
+  awaitsLabels(run: { labelled?: boolean } | undefined): boolean {
+    return Boolean(run?.labelled) && this.labels.state === 'unknown'
+  }
+
+  /** Whether a run has labels, or will have them in a moment. */
+  hasLabels(run: { labelled?: boolean } | undefined): boolean {
+    return this.labels.value !== null || this.awaitsLabels(run)
+  }
+
   /** Start a study; `keep` saves its answer in the run directory, where the command line finds it. */
   start(run: string, study: 'labels' | 'ablation' | 'health', keep: boolean): void {
     const target = { labels: this.labels, ablation: this.effects, health: this.health }[study]
