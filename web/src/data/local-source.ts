@@ -37,9 +37,11 @@ const STAMP = 'live'
 export class LocalSource implements Source {
   readonly #networks: EngineNetworks
 
+  /** @param missing the sentence about what Python computes, given the command */
   constructor(
     engine: EngineClient,
     private readonly file: LiveFile,
+    private readonly missing = (command: string): string => text('LIVE_NOT_COMPUTED', { command }),
   ) {
     this.#networks = new EngineNetworks(engine, async (id) => this.#filesOf(id))
   }
@@ -88,13 +90,13 @@ export class LocalSource implements Source {
   async study(name: string, request: StudyRequest): Promise<StudyAnswer> {
     const study = this.#find(name).studies.find((study) => answers(study.request, request))
     if (study) return { state: 'done', stale: study.stale, result: study.result }
-    return { state: 'unavailable', command: commandOf(request.study, name) }
+    return { state: 'unavailable', problem: this.missing(commandOf(request.study, name)) }
   }
 
   async features(name: string, text: string, features: string[]): Promise<Tracks> {
     const run = this.#find(name)
     const stored = run.features.find((stored) => stored.text === text)
-    if (!stored) throw notComputed('explore', name)
+    if (!stored) throw this.#notComputed(name)
     const { features: known, tracks } = readTracks(this.file.part(stored.tracks))
     const track = (name: string): Tracks['tracks'][number] => tracks.find((track) => track?.name === name) ?? null
     return { features: known, tracks: features.map(track) }
@@ -122,9 +124,13 @@ export class LocalSource implements Source {
     try {
       return (await this.#networks.call(call, idOf(name, checkpoint), request, waiting)) as T
     } catch (error) {
-      if (error instanceof EngineError && error.code === 'CALL_UNKNOWN') throw notComputed('explore', name)
+      if (error instanceof EngineError && error.code === 'CALL_UNKNOWN') throw this.#notComputed(name)
       throw sentenceOf(error)
     }
+  }
+
+  #notComputed(run: string): UnavailableError {
+    return new UnavailableError(this.missing(commandLine('explore', run)))
   }
 
   #find(name: string): LiveRun {
@@ -166,11 +172,8 @@ function commandOf(study: StudyRequest['study'], run: string): string {
 const commandLine = (command: string, run: string): string =>
   `gatescope ${command} ${/^[\w.-]+$/.test(run) ? `runs/${run}` : `'runs/${run.replaceAll("'", `'\\''`)}'`}`
 
-const notComputed = (command: string, run: string): UnavailableError =>
-  new UnavailableError(text('LIVE_NOT_COMPUTED', { command: commandLine(command, run) }))
-
 /** Return what the list of runs has of a run. */
-const summaryOf = (run: Run): Summary => ({
+export const summaryOf = (run: Run): Summary => ({
   ...run,
   layers: run.layers.map(({ cell, neurons, reverse, stacked }) => ({ cell: cell.name, neurons, reverse, stacked })),
 })

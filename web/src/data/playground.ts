@@ -64,6 +64,13 @@ export class PageTraining {
     await this.#train({ action: 'show', step })
   }
 
+  /** Return weights.safetensors of a checkpoint, the best or the present weights. */
+  weights(step: number | 'best' | 'present'): Promise<ArrayBuffer> {
+    return inSentences(
+      this.engine.call({ call: 'train', run: RUN, request: { action: 'weights', step } }),
+    ) as Promise<ArrayBuffer>
+  }
+
   async trace(request: { text: string; layer: string; signals: string[]; top: number }): Promise<Trace> {
     const call = { call: 'trace', run: RUN, request: { ...request, neurons: null, drives: false } }
     return Trace.read((await inSentences(this.engine.call(call))) as ArrayBuffer)
@@ -71,11 +78,6 @@ export class PageTraining {
 
   async sample(request: SampleRequest): Promise<string> {
     return (await inSentences(this.engine.call({ call: 'sample', run: RUN, request }))) as string
-  }
-
-  /** Forget the training, and free its memory. */
-  close(): void {
-    void this.engine.call({ call: 'close', run: RUN }).catch(() => undefined)
   }
 
   #train(request: TrainRequest): Promise<Progress> {

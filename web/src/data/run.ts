@@ -12,6 +12,9 @@ export interface Score {
   texts?: Record<string, string>
 }
 
+/** How the names of runs that were trained in the page begin; no folder has such a name. The rest is the experiment. */
+export const PAGE_RUN = 'page/'
+
 export type RunState = 'starting' | 'created' | 'training' | 'finished' | 'interrupted' | 'failed' | 'unreadable'
 
 /** The unit of a step: a kind of symbol, or a vector of numbers. */
@@ -61,6 +64,8 @@ export interface Summary {
   notes: string[]
   /** Short words that somebody gave the run. */
   tags: string[]
+  /** Whether it was trained in this page, which keeps it until it is closed; nothing about it is written. */
+  isInPage?: boolean
   /** The number of views that somebody kept with a star. */
   stars: number
   updated: number

@@ -5,6 +5,7 @@ import type { WriteRequest, Written } from '../../engine/continuation'
 import type { Hold } from '../../engine/holds'
 import type { SwapRequest, Swaps } from '../../engine/swaps'
 import type { Acts, Star } from './acts'
+import type { EngineClient } from './engine-client'
 import type { Matching, MatchRequest } from '../../engine/matching'
 import type { Progress } from '../../engine/recording'
 import type { Tracks } from './features'
@@ -70,7 +71,7 @@ export interface RunList {
 /** What the page needs so that it can train. */
 export interface PlaygroundSource {
   /** The worker, whose calls engine/worker.ts lists. */
-  readonly engine: { call(call: { call: string; [field: string]: unknown }): Promise<unknown> }
+  readonly engine: EngineClient
   /** Return the content of a file beside the page. */
   readonly load: (file: string) => Promise<ArrayBuffer>
 }

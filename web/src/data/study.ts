@@ -11,8 +11,8 @@ export type StudyAnswer =
   | { state: 'working'; doing: string; done: number; total: number }
   | { state: 'failed'; error: string }
   | { state: 'done'; stale: boolean; result: unknown }
-  /** The source does not compute this study; `command` computes it. */
-  | { state: 'unavailable'; command: string }
+  /** The source does not compute this study; `problem` says what does. */
+  | { state: 'unavailable'; problem: string }
 
 export interface StudyRequest {
   study: 'labels' | 'ablation' | 'health' | 'neuron' | 'passages' | 'distributions' | 'snapshot' | 'places'

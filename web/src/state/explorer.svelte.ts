@@ -113,6 +113,10 @@ export class Explorer {
   get summary() {
     return this.loader.summary
   }
+  /** What may be written about the run. */
+  get acts() {
+    return this.summary?.isInPage ? undefined : this.source.acts
+  }
   get missing() {
     return this.loader.missing
   }

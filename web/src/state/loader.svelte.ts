@@ -1,9 +1,9 @@
 // Loads what the view needs from the source: the list of runs, the run, and the picture (one text run through one layer).
-import type { Layer, Run, Signal, Summary } from '../data/run'
+import { type Layer, PAGE_RUN, type Run, type Signal, type Summary } from '../data/run'
 import { type Progress, type RunList, type Source, SourceError } from '../data/source'
 import { sentenceOf } from '../data/source-error'
 import type { Trace } from '../data/trace'
-import { type Hold, showsRun } from '../data/view'
+import { type Hold, showsRun, START } from '../data/view'
 import { text } from '../messages/text'
 import { stepAt } from '../model/characters'
 import { hasWeights, isWhole, layerOf, maxCharacters, pictureRequest, signalOf, topCount } from '../model/first-request'
@@ -36,7 +36,9 @@ function refuseLong(run: Run, words: string): void {
 
 /** The data of the page; it follows the view of a navigation. */
 export class Loader {
-  list = $state.raw<RunList | null>(null)
+  /** The runs of the source, and those that were trained in this page. */
+  #listed = $state.raw<RunList | null>(null)
+  #trained = $state.raw<readonly Summary[]>([])
   /** The source does not answer. */
   lost = $state(false)
   run = $state.raw<Run | null>(null)
@@ -87,6 +89,11 @@ export class Loader {
     this.#traces = new TraceCache(source)
   }
 
+  list = $derived.by<RunList | null>(() =>
+    this.#listed && this.#trained.length
+      ? { ...this.#listed, runs: [...this.#trained, ...this.#listed.runs] }
+      : this.#listed,
+  )
   summary = $derived.by<Summary | null>(
     () => this.list?.runs.find((run) => run.name === this.navigation.state.run) ?? null,
   )
@@ -143,6 +150,12 @@ export class Loader {
       close()
       clearTimeout(this.#reloadTimer)
     }
+  }
+
+  /** List a run that was trained in this page, instead of one with the same name. */
+  addTrained(summary: Summary): void {
+    this.#trained = [summary, ...this.#trained.filter(({ name }) => name !== summary.name)]
+    this.#receiveList(this.#listed)
   }
 
   /** Check the view of a new link as soon as its run and its text are loaded. */
@@ -230,7 +243,7 @@ export class Loader {
     if (!list) return
     const isFirst = this.list === null
     const wasAway = this.missing || this.summary?.state === 'unreadable'
-    this.list = list
+    this.#listed = list
     if (isFirst && this.opensOnlyRun && list.runs.length === 1) this.navigation.openOnly(list.runs[0]!.name)
     const summary = this.summary
     if (returned || (wasAway && this.run && summary)) this.#reload()
@@ -259,6 +272,11 @@ export class Loader {
   #loadRun(name: string | null, again: boolean): void {
     // The list of runs comes first: no run is requested that it does not have.
     if (name === null || !this.list) return
+    if (!this.summary && name.startsWith(PAGE_RUN)) {
+      // The page that trained it is closed; its name is the recipe.
+      const playground = { ...START, view: 'playground' as const, experiment: name.slice(PAGE_RUN.length) }
+      return this.navigation.correct(playground, [text('PLAYGROUND_RUN_GONE')])
+    }
     if (!this.summary) {
       const near = this.nearRuns.length > 0
       this.problem = text(near ? 'RUN_UNKNOWN_NEAR' : 'RUN_UNKNOWN', { name: shortened(name) })

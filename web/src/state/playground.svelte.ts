@@ -66,6 +66,15 @@ function localizedIndex(index: PlaygroundIndex): PlaygroundIndex {
   return index
 }
 
+const playgrounds = new WeakMap<PlaygroundSource, Playground>()
+
+/** Return the playground of a source, which goes on to exist while other views are shown. */
+export function playgroundOf(source: PlaygroundSource): Playground {
+  const playground = playgrounds.get(source) ?? new Playground(source)
+  playgrounds.set(source, playground)
+  return playground
+}
+
 export class Playground {
   phase = $state<Phase>('loading')
   problem = $state<string | null>(null)
@@ -79,6 +88,8 @@ export class Playground {
   sample = $state.raw<Sample>(NO_SAMPLE)
   /** The weights in the picture. */
   weights = $state<Weights>('present')
+  /** What the picture shows of it. */
+  sight: Sight = { text: null, layer: null, signal: null }
   readonly #training: PageTraining
   readonly #bundles = new Map<string, Promise<TaskBundle>>()
   /** Calls follow each other: each shows other weights to the next. */
@@ -86,7 +97,6 @@ export class Playground {
   /** Counts the starts; what belongs to an earlier one is dropped. */
   #start = 0
   #followed = ''
-  #sight: Sight = { text: null, layer: null, signal: null }
   #sampledAt = -Infinity
   /** Whether the training pauses after the updates under way. */
   #pauses = false
@@ -144,7 +154,8 @@ export class Playground {
       this.#fail(error)
       return
     }
-    const experiment = words === null ? START_EXPERIMENT : parseExperiment(words, this.index)
+    // Without words the experiment goes on that was there before.
+    const experiment = words === null ? (this.experiment ?? START_EXPERIMENT) : parseExperiment(words, this.index)
     this.problem = experiment ? null : text('PLAYGROUND_LINK_WRONG', { words: words!.slice(0, 60) })
     const now = experiment ?? START_EXPERIMENT
     const key = JSON.stringify([experimentText(now), now.task === TEXT ? pasted : null])
@@ -163,8 +174,8 @@ export class Playground {
 
   /** Show another text, layer or signal. */
   look(sight: Sight): void {
-    if (JSON.stringify(sight) === JSON.stringify(this.#sight)) return
-    this.#sight = sight
+    if (JSON.stringify(sight) === JSON.stringify(this.sight)) return
+    this.sight = sight
     if (this.progress && this.phase !== 'training') void this.#do(() => this.#show())
   }
 
@@ -181,7 +192,7 @@ export class Playground {
 
   /** Do one update. */
   async step(): Promise<void> {
-    await this.#pause()
+    await this.pause()
     if (!this.canTrain) return
     await this.#do(async () => {
       await this.#advance({ updates: 1 })
@@ -191,7 +202,7 @@ export class Playground {
 
   /** Show the weights of a training step; null for the best ones. */
   async choose(step: number | null): Promise<void> {
-    await this.#pause()
+    await this.pause()
     const present = step === this.progress?.step && this.phase !== 'ended'
     this.weights = step === null ? 'best' : present ? 'present' : step
     const { weights } = this
@@ -204,11 +215,10 @@ export class Playground {
     })
   }
 
-  close(): void {
-    this.#start++
-    this.phase = 'loading'
-    this.#followed = ''
-    this.#training.close()
+  /** Return the bytes of weights.safetensors. */
+  async weightsOf(weights: Weights): Promise<ArrayBuffer> {
+    await this.#queue
+    return this.#training.weights(weights)
   }
 
   /** Begin an experiment; a null text keeps the bundle. */
@@ -256,7 +266,7 @@ export class Playground {
   }
 
   /** Pause a training; resolves after the updates under way. */
-  async #pause(): Promise<void> {
+  async pause(): Promise<void> {
     if (this.phase !== 'training') return
     this.#pauses = true
     await this.#queue
@@ -298,12 +308,12 @@ export class Playground {
   /** Read the text with the weights that the worker shows. */
   async #show(): Promise<void> {
     const { bundle, layers } = this
-    const layer = layers.find(({ name }) => name === this.#sight.layer) ?? layers[0]
+    const layer = layers.find(({ name }) => name === this.sight.layer) ?? layers[0]
     if (!bundle || !layer) return
     const start = this.#start
-    const named = layer.signals.find(({ name }) => name === this.#sight.signal)
+    const named = layer.signals.find(({ name }) => name === this.sight.signal)
     const signal = named ?? mainSignal(layer, bundle.vocabulary.end) ?? layer.signals[0]!
-    const words = this.#sight.text ?? bundle.examples[0] ?? ''
+    const words = this.sight.text ?? bundle.examples[0] ?? ''
     const request = { text: words, layer: layer.name, signals: [signal.name], top: TOP_SYMBOLS }
     const trace = await this.#training.trace(request)
     if (start === this.#start) this.picture = { layer, signal, trace }

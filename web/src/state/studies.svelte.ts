@@ -12,7 +12,6 @@ import {
   type StudyRequest,
   type Table,
 } from '../data/study'
-import { text } from '../messages/text'
 import { type Effect, effects } from '../model/effects'
 import { activity } from '../model/activities'
 import { type Health, healthOf, type Saturated } from '../model/health'
@@ -87,7 +86,7 @@ export class Study<T> {
       this.state = answer.state
       if (answer.state === 'failed') this.message = answer.error
       if (answer.state === 'none') this.message = answer.problem ?? ''
-      if (answer.state === 'unavailable') this.message = text('LIVE_NOT_COMPUTED', { command: answer.command })
+      if (answer.state === 'unavailable') this.message = answer.problem
       if (answer.state !== 'working' && answer.state !== 'done') this.value = null
       if (answer.state === 'done') {
         this.value = this.read(answer.result)
