@@ -222,3 +222,36 @@ def test_text_with_replacement_character_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TaskError) as error:
         bundle(task)
     assert error.value.code == "TEXT_DATA_REPLACEMENT"
+
+
+# --- what must be remembered -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["counter", "selective_counter", "state_memoriser", "copy", *LANGUAGES])
+def test_quantities_are_those_of_the_task(name: str) -> None:
+    """Each value is what the task says of its string alone, and the strings rise in length."""
+    task, remembered = make(name), document_of(name)["remembered"]
+    assert isinstance(task, StringTask)
+    strings = remembered["strings"]
+    assert [len(string) for string in strings] == sorted(len(string) for string in strings)
+    assert len(set(strings)) == len(strings) > 3
+    assert set(strings) <= set(task.evaluation())
+    assert sum(map(len, strings)) < 1300
+    for quantity in remembered["quantities"]:
+        values = [value for string in strings for value in task.quantities(string)[quantity["name"]].tolist()]
+        assert quantity["values"] == values
+        assert quantity["title"] == task.quantity_titles[quantity["name"]]
+        assert quantity["count"] is not isinstance(values[0], bool)
+        assert len(set(values)) > 1, "it changes"
+
+
+def test_counter_remembers_the_bs_that_are_owed() -> None:
+    """Compare with values by hand: an a adds one, a b takes one away."""
+    remembered = document_of("counter")["remembered"]
+    assert remembered["strings"][:3] == ["aXb\n", "aaXbb\n", "aaaXbbb\n"]
+    assert remembered["quantities"][0]["values"][:17] == [1, 1, 0, 0, 1, 2, 2, 1, 0, 0, 1, 2, 3, 3, 2, 1, 0]
+
+
+def test_text_remembers_nothing_that_is_known(tmp_path: Path) -> None:
+    (tmp_path / "prose.txt").write_text(PROSE, encoding="utf-8")
+    assert bundle(TASKS["text"]([tmp_path / "prose.txt"]))["remembered"] is None

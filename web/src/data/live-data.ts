@@ -57,6 +57,14 @@ export interface LiveRun {
   training: unknown
 }
 
+/** A run that the page has trained; weights are the bytes of weights.safetensors. */
+export interface TrainedRun {
+  run: Run
+  network: unknown
+  weights: ArrayBuffer
+  checkpoints: { step: number; weights: ArrayBuffer }[]
+}
+
 /** A study and its answer: the `result` of POST /api/runs/NAME/study. Studies of a whole run name only `study`. */
 export interface LiveStudy {
   request: StudyRequest

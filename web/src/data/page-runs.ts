@@ -1,18 +1,9 @@
 // The runs that were trained in the page: the engine in the browser answers for them, as for those of a live file.
 import type { EngineClient } from './engine-client'
-import type { LiveRun, Part } from './live-data'
-import { LIVE_FORMAT, LiveFile } from './live-data'
+import { LIVE_FORMAT, LiveFile, type LiveRun, type TrainedRun } from './live-data'
 import { LocalSource } from './local-source'
 import type { Source } from './source'
 import { text } from '../messages/text'
-
-/** A run without its weights, which are bytes of weights.safetensors. */
-export interface TrainedRun {
-  run: LiveRun['run']
-  network: unknown
-  weights: ArrayBuffer
-  checkpoints: { step: number; weights: ArrayBuffer }[]
-}
 
 /** The requests of a source about one run. */
 const REQUESTS = [
@@ -69,12 +60,11 @@ function fileOf({ run, network, weights, checkpoints }: TrainedRun): LiveFile {
   }
   const bytes = new Uint8Array(end)
   contents.forEach((content, k) => bytes.set(new Uint8Array(content), parts[k]![0]))
-  const part = (number: number): Part => number
   const live: LiveRun = {
     run,
     network,
-    weights: part(0),
-    checkpoints: checkpoints.map(({ step }, k) => ({ step, weights: part(k + 1) })),
+    weights: 0,
+    checkpoints: checkpoints.map(({ step }, k) => ({ step, weights: k + 1 })),
     studies: [],
     stars: undefined,
     features: [],

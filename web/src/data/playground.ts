@@ -19,6 +19,12 @@ export interface PlaygroundIndex {
   cells: { name: string; network: unknown; layer: Layer }[]
 }
 
+/** Quantities after every symbol of some strings, one string after the other. */
+export interface Remembered {
+  strings: string[]
+  quantities: { name: string; title: string; count: boolean; values: readonly (number | boolean)[] }[]
+}
+
 /** The parts of a bundle that the page reads; the engine checks all of it. */
 export interface TaskBundle {
   task: string
@@ -27,6 +33,8 @@ export interface TaskBundle {
   vocabulary: { unit: 'character'; end: string | null; symbols: string[] }
   readout: { kind: 'symbols'; names: string[]; quantiles: number[]; reads: 'every step' }
   score: { rule: 'argmax' | 'possible' | 'nats'; strings?: { text: string[]; first?: number[] } }
+  /** What a network must remember for the task; null for a text. */
+  remembered: Remembered | null
   examples: string[]
   suggested: {
     network: Record<string, unknown>

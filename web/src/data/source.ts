@@ -5,12 +5,12 @@ import type { WriteRequest, Written } from '../../engine/continuation'
 import type { Hold } from '../../engine/holds'
 import type { SwapRequest, Swaps } from '../../engine/swaps'
 import type { Acts, Star } from './acts'
-import type { EngineClient } from './engine-client'
 import type { Matching, MatchRequest } from '../../engine/matching'
 import type { Progress } from '../../engine/recording'
 import type { Tracks } from './features'
 import type { Finding } from './findings'
 import type { Chain } from './gradients'
+import type { TrainedRun } from './live-data'
 import type { Run, Summary } from './run'
 import type { StudyAnswer, StudyRequest } from './study'
 import type { Trace } from './trace'
@@ -71,9 +71,11 @@ export interface RunList {
 /** What the page needs so that it can train. */
 export interface PlaygroundSource {
   /** The worker, whose calls engine/worker.ts lists. */
-  readonly engine: EngineClient
+  readonly engine: { call(call: { call: string; [field: string]: unknown }): Promise<unknown> }
   /** Return the content of a file beside the page. */
   readonly load: (file: string) => Promise<ArrayBuffer>
+  /** Let the source answer for a run that the page has trained, instead of one with the same name. */
+  readonly addRun: (trained: TrainedRun) => Promise<void>
 }
 
 export interface Source {

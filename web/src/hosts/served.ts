@@ -4,7 +4,8 @@ import { EngineClient } from '../data/engine-client'
 import { EngineNetworks } from '../data/engine-networks'
 import { HttpSource } from '../data/http-source'
 import type { Source } from '../data/source'
-import { load, loadKernels, startWorker } from './files'
+import { loadKernels, startWorker } from './files'
+import { withPlayground } from './playground'
 
 /** Return the source of the page of the local server. */
 export function servedSource(): Source {
@@ -14,5 +15,5 @@ export function servedSource(): Source {
     const [network, weights] = await Promise.all([server.network(run), server.weights(run, checkpoint)])
     return { network, weights }
   })
-  return Object.assign(new CombinedSource(server, networks), { playground: { engine, load } })
+  return withPlayground(new CombinedSource(server, networks), engine)
 }

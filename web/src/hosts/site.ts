@@ -4,6 +4,7 @@ import { type SiteIndex, SiteSource } from '../data/site-source'
 import { type Source, SourceError } from '../data/source'
 import { text } from '../messages/text'
 import { load, loadKernels, startWorker } from './files'
+import { withPlayground } from './playground'
 
 /** Return the content of a file of the site. */
 const fileOfSite = (file: string): Promise<ArrayBuffer> =>
@@ -35,5 +36,5 @@ export function siteSource(): Source {
     index: async () => indexIn(await fileOfSite('runs.json')),
     data: async (file) => unpacked(await fileOfSite(file)),
   })
-  return Object.assign(source, { playground: { engine, load } })
+  return withPlayground(source, engine)
 }

@@ -114,6 +114,7 @@ export function textBundle(text: string, title: string, network: Record<string, 
       stretches: stretches(test.length),
       chance: chanceOf(training, test, symbols),
     },
+    remembered: null,
     examples: [test.slice(0, EXAMPLE_SYMBOLS).join('')],
     suggested: { network: { ...network, vocabulary, readout }, recipe },
   }

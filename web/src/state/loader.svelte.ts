@@ -6,7 +6,8 @@ import type { Trace } from '../data/trace'
 import { type Hold, showsRun, START } from '../data/view'
 import { text } from '../messages/text'
 import { stepAt } from '../model/characters'
-import { hasWeights, isWhole, layerOf, maxCharacters, pictureRequest, signalOf, topCount } from '../model/first-request'
+import { hasWeights, isWhole, layerOf, pictureRequest, signalOf, topCount } from '../model/first-request'
+import { refuseLong } from '../model/long-text'
 import { nearNames } from '../model/near-names'
 import { isOfSameTrace, type Picture } from '../model/picture'
 import { shortened } from './address'
@@ -25,13 +26,6 @@ const TRAINING_DELAY_MS = 2000
 interface NeuronTraces {
   trace: Trace
   original: Trace | null
-}
-
-/** Refuse a text that the server would refuse, before it is sent: a request of a megabyte has another reason. */
-function refuseLong(run: Run, words: string): void {
-  const most = maxCharacters(run)
-  const characters = words.length > most ? [...words].length : 0
-  if (characters > most) throw new SourceError(text('TEXT_TOO_LARGE', { most, characters }))
 }
 
 /** The data of the page; it follows the view of a navigation. */
@@ -274,8 +268,8 @@ export class Loader {
     if (name === null || !this.list) return
     if (!this.summary && name.startsWith(PAGE_RUN)) {
       // The page that trained it is closed; its name is the recipe.
-      const playground = { ...START, view: 'playground' as const, experiment: name.slice(PAGE_RUN.length) }
-      return this.navigation.correct(playground, [text('PLAYGROUND_RUN_GONE')])
+      const experiment = name.slice(PAGE_RUN.length)
+      return this.navigation.replace({ ...START, view: 'playground', run: name, experiment })
     }
     if (!this.summary) {
       const near = this.nearRuns.length > 0

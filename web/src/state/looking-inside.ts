@@ -1,39 +1,36 @@
 // A network that was trained in the page becomes a run, which every page shows.
-import { PageRuns, type TrainedRun } from '../data/page-runs'
+import type { TrainedRun } from '../data/live-data'
 import { summaryOf } from '../data/local-source'
 import { PAGE_RUN, type Run } from '../data/run'
-import type { PlaygroundSource, Source } from '../data/source'
 import { START } from '../data/view'
 import { experimentText, networkOf } from '../model/experiment'
 import { scoreParts } from '../model/score-text'
 import type { Explorer } from './explorer.svelte'
 import type { Playground } from './playground.svelte'
+import type { Remembers } from './remembering.svelte'
 
 /** The weights of all checkpoints of a run together. */
 const MAX_CHECKPOINT_BYTES = 32 << 20
-
-const pageRuns = new WeakMap<PlaygroundSource, PageRuns>()
-
-function pageRunsOf(source: Source, playground: PlaygroundSource): PageRuns {
-  const known = pageRuns.get(playground) ?? new PageRuns(source, playground.engine)
-  pageRuns.set(playground, known)
-  return known
-}
 
 /** Pause the training, make its network a run, and return the name of the run; null if there is no network yet. */
 export async function keepAsRun(explorer: Explorer, playground: Playground): Promise<string | null> {
   const trained = await trainedRun(playground)
   if (!trained) return null
-  pageRunsOf(explorer.source, explorer.source.playground!).add(trained)
+  await explorer.source.playground!.addRun(trained)
   explorer.loader.addTrained(summaryOf(trained.run))
   return trained.run.name
 }
 
-/** Show the strips of the network of the playground. */
-export async function lookInside(explorer: Explorer, playground: Playground): Promise<void> {
+/** Show the strips of the network of the playground; at a neuron, if one is given. */
+export async function lookInside(
+  explorer: Explorer,
+  playground: Playground,
+  found: Remembers | null = null,
+): Promise<void> {
   const run = await keepAsRun(explorer, playground)
   const { text, layer, signal } = playground.sight
-  if (run !== null) explorer.go({ ...START, view: 'network', run, text, layer, signal })
+  const place = found ? { layer: found.layer.name, signal: found.signal.name, neuron: found.neuron } : { layer, signal }
+  if (run !== null) explorer.go({ ...START, view: 'network', run, text, ...place })
 }
 
 async function trainedRun(playground: Playground): Promise<TrainedRun | null> {

@@ -70,9 +70,11 @@ const playgrounds = new WeakMap<PlaygroundSource, Playground>()
 
 /** Return the playground of a source, which goes on to exist while other views are shown. */
 export function playgroundOf(source: PlaygroundSource): Playground {
-  const playground = playgrounds.get(source) ?? new Playground(source)
-  playgrounds.set(source, playground)
-  return playground
+  const known = playgrounds.get(source)
+  if (known) return known
+  // What it derives lives longer than the component that asks for it first.
+  $effect.root(() => void playgrounds.set(source, new Playground(source)))
+  return playgrounds.get(source)!
 }
 
 export class Playground {
@@ -213,6 +215,22 @@ export class Playground {
       await this.#show()
       await this.#write()
     })
+  }
+
+  /** Read a text with some weights: the main signal of each layer, [neurons, steps]. */
+  async read(weights: Weights, words: string): Promise<{ layer: Layer; signal: Signal; values: Float32Array }[]> {
+    const read: { layer: Layer; signal: Signal; values: Float32Array }[] = []
+    await this.#do(async () => {
+      await this.#training.show(weights)
+      for (const layer of this.layers) {
+        const signal = mainSignal(layer, this.bundle!.vocabulary.end) ?? layer.signals[0]!
+        const request = { text: words, layer: layer.name, signals: [signal.name], top: TOP_SYMBOLS }
+        const trace = await this.#training.trace(request)
+        read.push({ layer, signal, values: trace.values(`${layer.name}.${signal.name}`) ?? new Float32Array() })
+      }
+      await this.#training.show(this.weights)
+    })
+    return read
   }
 
   /** Return the bytes of weights.safetensors. */

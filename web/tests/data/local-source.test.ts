@@ -138,7 +138,10 @@ describe('the source of a live file', () => {
     [{ ...neuron, layer: 'layer1' }, 'gatescope explore runs/a'],
     [{ study: 'places', text: 'ab', first: 0, last: 1 }, 'gatescope explore runs/a'],
   ])('names the command for a study that it does not have: %j', async (request, command) => {
-    expect(await live().source.study('a', request)).toEqual({ state: 'unavailable', command })
+    expect(await live().source.study('a', request)).toEqual({
+      state: 'unavailable',
+      problem: text('LIVE_NOT_COMPUTED', { command }),
+    })
   })
 
   it.each([
@@ -148,7 +151,10 @@ describe('the source of a live file', () => {
   ])('quotes the name of a run where the shell needs it: %s', async (name, quoted) => {
     const { source } = live([stored(name)])
     const answer = await source.study(name, { study: 'ablation' })
-    expect(answer).toEqual({ state: 'unavailable', command: `gatescope ablate ${quoted}` })
+    expect(answer).toEqual({
+      state: 'unavailable',
+      problem: text('LIVE_NOT_COMPUTED', { command: `gatescope ablate ${quoted}` }),
+    })
   })
 
   it('has the features of the examples by name', async () => {

@@ -112,12 +112,14 @@ class TaskData:
         training: the strings or the text to train on.
         validation: the rule and the strings of the validation loss.
         score: the rule and the strings of the score.
+        remembered: what a network must remember for the task, over some strings; None if nothing is known of it.
     """
 
     settings: Mapping[str, Any]
     training: Mapping[str, Any]
     validation: Mapping[str, Any]
     score: Mapping[str, Any]
+    remembered: Mapping[str, Any] | None = None
 
 
 def strings_as_data(strings: Sequence[str], weights: Sequence[float] | None = None) -> dict[str, Any]:

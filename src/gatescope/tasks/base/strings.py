@@ -31,6 +31,7 @@ from gatescope.vocabulary import PADDING, Ids, Vocabulary
 
 END = "\n"
 SAMPLED_STRINGS, SAMPLE = 4096, 1 << 32  # of a language without end, and the step of the generator that draws them
+REMEMBERED_CHARACTERS = 600  # of the strings that show what must be remembered, about
 NO_SETTINGS = ("name", "title", "question", "vocabulary", "examples")  # of task.json
 
 
@@ -68,6 +69,7 @@ class StringTask(SavedTask):
     alphabet: ClassVar[str]
     settings: ClassVar[Recommended]
     quantity_titles: ClassVar[dict[str, str]]
+    remembered: ClassVar[tuple[str, ...]]  # the quantities without which the task cannot be solved
 
     def __init__(self, batch: int | None = None) -> None:
         if batch is not None and batch < 1:
@@ -122,7 +124,26 @@ class StringTask(SavedTask):
     def task_data(self) -> TaskData:
         """Return the strings to train, validate and score on, for another program."""
         settings = {name: value for name, value in self.to_json().items() if name not in NO_SETTINGS}
-        return TaskData(settings, self.training_data(), self.validation_data(), self.scoring().to_json())
+        return TaskData(
+            settings, self.training_data(), self.validation_data(), self.scoring().to_json(), self.remembered_data()
+        )
+
+    def remembered_data(self) -> dict[str, Any]:
+        """Return the values of what must be remembered, over strings of `evaluation` by rising length.
+
+        Of many strings, every so many-th is there, so that all have about `REMEMBERED_CHARACTERS`.
+        """
+        strings = sorted(dict.fromkeys(self.evaluation()), key=lambda string: (len(string), string))
+        strings = strings[:: -(-sum(map(len, strings)) // REMEMBERED_CHARACTERS)]
+        quantities = [self.quantities(string) for string in strings]
+        values = {name: np.concatenate([part[name] for part in quantities]) for name in self.remembered}
+        return {
+            "strings": strings,
+            "quantities": [
+                {"name": name, "title": self.quantity_titles[name], "count": of.dtype != bool, "values": of.tolist()}
+                for name, of in values.items()
+            ],
+        }
 
     @property
     def readout(self) -> Readout:

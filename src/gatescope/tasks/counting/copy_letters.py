@@ -32,6 +32,7 @@ class Copy(StringTask):
     )
     alphabet = LETTERS + "X"
     settings: ClassVar[Recommended] = recommended(20, 20)
+    remembered: ClassVar[tuple[str, ...]] = ("next_a", "next_b", "next_c")
     quantity_titles: ClassVar[dict[str, str]] = {
         "reading": "reading the word, before the X",
         "at_x": "at the X",

@@ -30,6 +30,7 @@ class Counter(StringTask):
     )
     alphabet = "aXb"
     settings: ClassVar[Recommended] = recommended(10)
+    remembered: ClassVar[tuple[str, ...]] = ("owed",)
     quantity_titles: ClassVar[dict[str, str]] = {
         "reading": "reading the a's, before the X",
         "at_x": "at the X",

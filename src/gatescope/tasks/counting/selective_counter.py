@@ -40,6 +40,7 @@ class SelectiveCounter(StringTask):
     )
     alphabet = "aXYb"
     settings: ClassVar[Recommended] = recommended(20)
+    remembered: ClassVar[tuple[str, ...]] = ("owed",)
     quantity_titles: ClassVar[dict[str, str]] = {
         "reading": "reading a's and X's, before the Y",
         "at_y": "at the Y",

@@ -38,6 +38,7 @@ class StateMemoriser(StringTask):
     )
     alphabet = "ABxYab"
     settings: ClassVar[Recommended] = recommended(20, learning_rate=0.03)
+    remembered: ClassVar[tuple[str, ...]] = ("remembers_a", "remembers_b")
     quantity_titles: ClassVar[dict[str, str]] = {
         "reading": "before the Y",
         "at_y": "at the Y",

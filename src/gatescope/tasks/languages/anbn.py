@@ -39,6 +39,7 @@ class AnBn(EqualBlocks):
         readout_decay=0.1,
         score_every=2000,
     )
+    remembered: ClassVar[tuple[str, ...]] = ("owed",)
     quantity_titles: ClassVar[dict[str, str]] = {
         "reading": "reading the a's",
         "writing": "writing the b's",
@@ -89,6 +90,7 @@ class AnBnCn(EqualBlocks):
         readout_decay=0.1,
         score_every=1000,
     )
+    remembered: ClassVar[tuple[str, ...]] = ("owed_b", "owed_c")
     quantity_titles: ClassVar[dict[str, str]] = {
         "reading": "reading the a's",
         "writing_b": "writing the b's",

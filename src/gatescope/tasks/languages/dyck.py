@@ -217,6 +217,7 @@ class Dyck1(DyckTask):
         final_learning_rate=0.01,
         score_every=1000,
     )
+    remembered: ClassVar[tuple[str, ...]] = ("depth",)
     quantity_titles: ClassVar[dict[str, str]] = {
         "depth": "brackets that are open",
         "closed": "no bracket is open: the string may end",
@@ -239,6 +240,7 @@ class Dyck2(DyckTask):
     )
     alphabet = "()[]"
     settings: ClassVar[Recommended] = replace(Dyck1.settings, layers=(32,))
+    remembered: ClassVar[tuple[str, ...]] = ("depth",)
     quantity_titles: ClassVar[dict[str, str]] = {
         **Dyck1.quantity_titles,
         "innermost_round": "the innermost open bracket is round",

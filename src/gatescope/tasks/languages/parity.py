@@ -54,6 +54,7 @@ class Parity(LanguageTask):
         final_learning_rate=0.01,
         score_every=1000,
     )
+    remembered: ClassVar[tuple[str, ...]] = ("odd",)
     quantity_titles: ClassVar[dict[str, str]] = {
         "odd": "an odd number of ones so far",
         "ones": "ones so far",
