@@ -9,7 +9,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick explore-tests check format web native clean
+.PHONY: help demo test quick explore-tests check format site web native clean
 
 export PYTHON SEED ROUNDS
 
@@ -44,6 +44,10 @@ format: ## Format the sources, and apply ruff's fixes
 	.venv/bin/ruff check --fix-only --quiet . $$(grep -l '^#!.*python' scripts/*)
 	.venv/bin/ruff format . $$(grep -l '^#!.*python' scripts/*)
 	@if [ -f web/package.json ]; then scripts/web npm run --silent format; fi
+
+site: ## Write the playground and the runs of RUNS (default: those of the demo) as a static site into site/
+	@scripts/install
+	@scripts/make-site $(or $(RUNS),runs/demo)
 
 web: ## Build the page into the package (needs Node.js; the result is committed)
 	@scripts/web npm run build

@@ -162,3 +162,13 @@ def test_long_texts_are_refused() -> None:
         figures.strips(network.record("a" * 2001, check=False))
     with pytest.raises(GatescopeError, match="at most 300, got 301"):
         figures.map(network, "a" * 301)
+
+
+def test_notebook_shows_a_figure_at_the_end_of_a_cell(trace: Trace) -> None:
+    """IPython's own formatter finds the picture without pyplot, at half of its pixels."""
+    formatters = pytest.importorskip("IPython.core.formatters")
+    figure = figures.strips(trace, [0, 2])
+    data, metadata = formatters.DisplayFormatter().format(figure)
+    assert data["image/png"].startswith(b"\x89PNG")
+    width = int.from_bytes(data["image/png"][16:20], "big")
+    assert width == pytest.approx(2 * metadata["image/png"]["width"], abs=2)

@@ -160,6 +160,12 @@ def test_old_browser_gets_one_sentence(page: Page, exported: Callable[..., Path]
     expect_only(page, sentence)
 
 
+def test_file_of_the_readme_opens(page: Page) -> None:
+    page.goto((Path(__file__).parents[2] / "docs" / "live" / "counter.html").as_uri())
+    expect(page.get_by_test_id("cursor-text")).to_contain_text("cell state")
+    expect(page.get_by_text("every equation holds")).to_be_visible()
+
+
 @pytest.mark.parametrize(
     ("identity", "offset"),
     [("data", 1_000), ("unpack", 1_000), ("program", 0), ("program", 20), ("program", 1_000), ("program", 400_000)],

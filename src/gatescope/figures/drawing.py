@@ -45,10 +45,10 @@ def new_figure(width: float, height: float) -> Figure:
         MissingPackageError: Matplotlib is not installed.
     """
     try:
-        from matplotlib.figure import Figure  # noqa: PLC0415  an extra
+        from gatescope.figures.shown import ShownFigure  # noqa: PLC0415  an extra
     except ImportError as error:
         raise MissingPackageError("FIGURES_MATPLOTLIB_MISSING") from error
-    return Figure(figsize=(max(MIN_INCHES, width), height), dpi=200, facecolor="white", layout="constrained")
+    return ShownFigure(figsize=(max(MIN_INCHES, width), height), dpi=200, facecolor="white", layout="constrained")
 
 
 def letter_fonts() -> list[str]:
