@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -19,9 +20,11 @@ from safetensors.torch import load_file
 
 from gatescope import Run
 from gatescope.explorer import trainings
+from gatescope.explorer.training_words import LIMITS, MAX_TEXT_BYTES
 from gatescope.runs import HISTORY, WEIGHTS
 from gatescope.runs.training_request import REQUEST
 from tests.explorer.page import PORT, Page
+from tests.source_files import ROOT
 from tests.waiting import PATIENCE
 
 SHORT = {"task": "counter", "cell": "gru", "neurons": 2, "layers": 2, "batch": 2, "seed": 7, "steps": 3}
@@ -78,7 +81,7 @@ def test_shown_command_gives_the_same_run(page: Page, folder: Path, tmp_path: Pa
     assert (answer.status_code, answer.json()) == (200, shown)
     words = shlex.split(shown["command"])
     assert shown["run"] == "counter"
-    given = "gatescope train counter --cell gru --layers 2 --neurons 2 --batch 2 --seed 7 --steps 3 --run"
+    given = "gatescope train counter --cell gru --neurons 2 --layers 2 --batch 2 --seed 7 --steps 3 --run"
     assert words == [*given.split(), str(folder / "counter")]
     until(lambda: summary(page, "counter")["state"] == "finished")
     words[-1] = str(tmp_path / "again")
@@ -99,8 +102,8 @@ def test_value_that_looks_like_an_option_stays_a_value(page: Page) -> None:
     assert "--learning-rate=-1" in words
 
 
-def test_refusal_of_the_command_is_shown_in_the_language_of_the_page(page: Page, folder: Path) -> None:
-    """The options are checked in one place, the command itself, and nothing stays behind."""
+def test_refusal_of_the_command_reaches_the_page(page: Page, folder: Path) -> None:
+    """Options are checked in one place, the command itself. Its sentence has the language of the page."""
     status, code, sentence = refusal(page, "/api/train", SHORT | {"learning_rate": -1})
     assert (status, code) == (409, "MACHINE_REFUSED")
     assert sentence == "Setting learning rate: expected a finite number above 0, got -1.0."
@@ -327,3 +330,15 @@ def test_text_does_not_follow_a_link(page: Page, folder: Path, tmp_path: Path) -
     (folder / ".texts").symlink_to(elsewhere)
     assert refusal(page, "/api/train", TEXT_BODY | {"text": "a" * 500})[:2] == (409, "FILE_IS_LINK")
     assert content_of(elsewhere) == []
+
+
+# --- the form --------------------------------------------------------------------------------------------------------
+
+
+def test_form_has_the_limits_of_the_server() -> None:
+    form = (ROOT / "web/src/data/machine-training.ts").read_text(encoding="utf-8")
+    limits = re.search(r"MACHINE_LIMITS = \{(.*)\}", form)
+    assert limits is not None
+    numbers = dict(re.findall(r"(\w+): ([\d_]+)", limits[1]))
+    assert {name: int(number) for name, number in numbers.items()} == {name: LIMITS[name] for name in numbers}
+    assert f"MAX_FILE_BYTES = {MAX_TEXT_BYTES >> 20} << 20" in form

@@ -51,7 +51,7 @@ FIELDS = {
 `file` is the name of the text and `text` its content; `check` asks for the command and starts nothing.
 """
 
-OPTIONS = ("cell", "layers", "neurons", "learning_rate", "batch", "clip", "seed", "steps")
+OPTIONS = ("cell", "neurons", "layers", "learning_rate", "batch", "clip", "seed", "steps")
 
 
 @dataclass(frozen=True)

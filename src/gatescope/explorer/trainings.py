@@ -23,6 +23,7 @@ from gatescope.files import FileError
 from gatescope.messages import Message
 from gatescope.messages.languages import CHINESE, language
 from gatescope.runs import HISTORY, Run
+from gatescope.runs.edited_json import check_editable
 from gatescope.runs.run_errors import file_errors
 from gatescope.runs.training_request import Kind, is_requested, request_end
 
@@ -189,6 +190,7 @@ class Trainings:
         if run is None:
             raise RequestError("EXPLORER_RUN_UNKNOWN", status=404, run=quoted(name))
         self._gallery.check_writable(run)
+        check_editable(run.path)
         return run
 
     def _check_count(self) -> None:

@@ -7,8 +7,10 @@ import { sentenceOf } from '../data/source-error'
 const CALM_MS = 200
 
 export class MachineTraining {
-  /** The command of the form as it is; null while it is not known. */
+  /** The command of the form; null before the first one, and for a form that the server refuses. */
   command = $state<string | null>(null)
+  /** Whether the command is that of the form as it is now. */
+  isCurrent = $state(false)
   problem = $state<string | null>(null)
   /** Whether a training is about to begin. */
   busy = $state(false)
@@ -19,13 +21,16 @@ export class MachineTraining {
 
   /** Ask for the command of a request; the last request counts. */
   ask(request: object): void {
+    if (this.busy) return // the list of runs gets the run that begins
     const number = ++this.#asked
+    this.isCurrent = false
     clearTimeout(this.#timer)
     this.#timer = setTimeout(async () => {
       try {
         const { command } = await commandOf(this.acts, request)
         if (number !== this.#asked) return
         this.command = command
+        this.isCurrent = true
         this.problem = null
       } catch (error) {
         if (number !== this.#asked) return
