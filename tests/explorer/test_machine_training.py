@@ -220,7 +220,10 @@ def test_training_is_paused_resumed_and_stopped(page: Page, folder: Path) -> Non
     shown = summary(page, name)
     assert (shown["state"], shown["progress"]) == ("finished", 1.0)
     assert shown["score"]["value"] >= 0
-    assert run.read(HISTORY)[-1]["reason"] == "stopped"
+    validation, end = run.read(HISTORY)[-2:]
+    assert end["reason"] == "stopped"
+    assert validation["step"] == end["step"] == max(run.checkpoints())
+    assert validation["validation_loss"] > 0
     assert not (folder / name / REQUEST).exists()
     assert refusal(page, f"{path}/resume")[:2] == (409, "MACHINE_NOT_INTERRUPTED")
     assert refusal(page, f"{path}/pause", {"now": True})[:2] == (400, "REQUEST_FIELD_UNKNOWN")
@@ -336,7 +339,9 @@ def test_text_does_not_follow_a_link(page: Page, folder: Path, tmp_path: Path) -
 
 
 def test_form_has_the_limits_of_the_server() -> None:
-    form = (ROOT / "web/src/data/machine-training.ts").read_text(encoding="utf-8")
+    form = "".join(
+        (ROOT / f"web/src/{room}/machine-training.ts").read_text(encoding="utf-8") for room in ("data", "model")
+    )
     limits = re.search(r"MACHINE_LIMITS = \{(.*)\}", form)
     assert limits is not None
     numbers = dict(re.findall(r"(\w+): ([\d_]+)", limits[1]))

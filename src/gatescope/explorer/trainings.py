@@ -25,7 +25,7 @@ from gatescope.messages.languages import CHINESE, language
 from gatescope.runs import HISTORY, Run
 from gatescope.runs.edited_json import check_editable
 from gatescope.runs.run_errors import file_errors
-from gatescope.runs.training_request import Kind, is_requested, request_end
+from gatescope.runs.training_request import Kind, is_requested, remove_request, request_end
 
 START_SECONDS = 120.0  # in which a training reads its data and writes its first weights
 END_SECONDS = 10.0  # that a request waits for the update under way; a validation may take longer
@@ -171,6 +171,8 @@ class Trainings:
             time.sleep(POLL_SECONDS)
             if not is_requested(run.path) and run.is_training:
                 request_end(run.path, kind)  # a training that has just begun has removed it as an old one
+        if not is_training:
+            remove_request(run.path)  # in case it came as the training ended
         return {"ended": not is_training}
 
     def with_problem(self, summary: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from types import TracebackType
+from typing import Literal, Self
 
 from gatescope.files import FileError, read_regular, write_bytes
 from gatescope.runs.run_errors import file_errors
@@ -42,8 +43,14 @@ def is_requested(run: Path) -> bool:
     return (run / REQUEST).is_file()
 
 
+def remove_request(run: Path) -> None:
+    """Remove a request, because the training has ended."""
+    with suppress(OSError):
+        (run / REQUEST).unlink(missing_ok=True)
+
+
 class EndRequest:
-    """The request that a training looks for. One of an earlier training is removed.
+    """The request that a training looks for inside its block. One of an earlier training is removed.
 
     Args:
         run: the run directory, whose lock the training holds.
@@ -53,7 +60,13 @@ class EndRequest:
         self._path = run / REQUEST
         self._looked = time.monotonic()
         self.kind: str | None = None
-        self.remove()
+
+    def __enter__(self) -> Self:
+        remove_request(self._path.parent)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        remove_request(self._path.parent)
 
     def __call__(self) -> bool:
         """Return whether the training should end."""
@@ -62,11 +75,6 @@ class EndRequest:
             self._looked = now
             self.kind = self._read()
         return self.kind is not None
-
-    def remove(self) -> None:
-        """Remove the request, because the training has ended."""
-        with suppress(OSError):
-            self._path.unlink(missing_ok=True)
 
     def _read(self) -> str | None:
         try:

@@ -132,8 +132,7 @@ def train(
     settings = stored_settings(run, **changes)
     configuration, task = run.configuration(), run.task()
     _check_same_sizes(run, task, configuration)
-    with run.training():
-        request = EndRequest(run.path)
+    with run.training(), EndRequest(run.path) as request:
         training = _loaded(run, task, configuration, settings, from_best=from_best)
         run.save_settings(asdict(settings))
         end: Record = {}
@@ -141,7 +140,8 @@ def train(
         try:
             for record in training.records(lambda: stop() or request()):
                 if record.get("event") == "end":
-                    end = record
+                    stopped = record["reason"] == "interrupted" and request.kind == STOP
+                    end = _stopped(run, training, record) if stopped else record
                     break
                 run.append(HISTORY, record)  # before its checkpoint: training resumes after the checkpoint
                 if "validation_loss" in record:
@@ -154,12 +154,8 @@ def train(
             raise
         except RunError as error:  # such as a full disk
             raise RunError("TRAINING_STOPPED_AT_CHECKPOINT", reason=error.message) from error
-        finally:
-            request.remove()
         if end["reason"] == "interrupted" and not (from_best and end["step"] == began):
             run.save_checkpoint(training.checkpoint())
-        if end["reason"] == "interrupted" and request.kind == STOP:
-            end = {**end, "reason": "stopped"}
         score = None if end["reason"] == "interrupted" else _final_score(run, task)
         if score is not None:
             end = {**end, "score": score.to_json()}
@@ -228,6 +224,15 @@ def _save_validated(run: Run, training: Loop, record: Record) -> None:
         text = "".join(sample(training.network, "", choice=Choice(temperature=0.7), seed=training.progress.step))
         run.append(SAMPLES, {"step": training.progress.step, "temperature": 0.7, "text": text})
     run.save_checkpoint(training.checkpoint())
+
+
+def _stopped(run: Run, training: Loop, end: Record) -> Record:
+    """Validate the weights at which a page has stopped a training, and return the record of its end."""
+    counts = {name: end[name] for name in ("step", "symbols", "seconds")}
+    record = counts | training.validate()
+    run.append(HISTORY, record)
+    _save_validated(run, training, record)
+    return {**end, "reason": "stopped"}
 
 
 def _final_score(run: Run, task: Task) -> Score:

@@ -1,6 +1,5 @@
-// Trainings on the machine of the server: `gatescope train` in a process of its own, as docs/playground.md describes.
+// Requests for trainings on the machine of the server, and the text of a file.
 import { text } from '../messages/text'
-import { type Experiment, TEXT } from '../model/experiment'
 import type { Acts } from './acts'
 import { SourceError } from './source-error'
 
@@ -10,35 +9,14 @@ export interface OwnText {
   content: string
 }
 
-/** What the form has besides the experiment; null for what the task recommends. */
-export interface MachineFields {
-  neurons: number
-  layers: number
-  steps: number | null
-  /** The name of the new run; empty for a free one. */
-  name: string
-}
-
-/** The largest values; src/gatescope/explorer/training_words.py has the same. */
-export const MACHINE_LIMITS = { neurons: 1024, layers: 8, steps: 100_000_000 } as const
+/** The largest file; src/gatescope/explorer/training_words.py has the same. */
 export const MAX_FILE_BYTES = 16 << 20
-const PASTED = 'text.txt'
 
 export interface Begun {
   /** The name of the run. */
   run: string
   /** The command that the server runs, as it is typed in a shell. */
   command: string
-}
-
-/** Return the request for a training. */
-export function trainingRequest(experiment: Experiment, fields: MachineFields, own: OwnText | null): object {
-  const { cell, task, rate, batch, clip, seed } = experiment
-  const file = task === TEXT ? (own?.file ?? PASTED) : null
-  return {
-    ...{ task, cell, neurons: fields.neurons, layers: fields.layers, steps: fields.steps },
-    ...{ learning_rate: rate, batch, clip, seed, name: fields.name.trim() || null, file },
-  }
 }
 
 /** Return the command of a training that does not begin yet. Throws an ActError. */
@@ -60,5 +38,3 @@ export async function readOwnText(file: File): Promise<OwnText> {
     throw new SourceError(text('MACHINE_FILE_ENCODING', { file: file.name }))
   }
 }
-
-export const asOwnText = (content: string | null): OwnText | null => (content ? { file: PASTED, content } : null)
