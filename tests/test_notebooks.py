@@ -16,7 +16,7 @@ run = runpy.run_path(str(ROOT / "scripts" / "run-notebooks"))["run"]
 
 
 def text_of(output: Any) -> str:
-    return re.sub(r"[\d.e-]+", "#", output.text) if "text" in output else ",".join(output.data)
+    return re.sub(r"\d[\d.]*(e-?\d+)?", "#", output.text) if "text" in output else ",".join(sorted(output.data))
 
 
 def outputs(notebook: Any) -> list[list[str]]:

@@ -17,7 +17,7 @@ const filesIn = (folder: string): string[] =>
 const isFile = (file: string): boolean => statSync(file, { throwIfNoEntry: false })?.isFile() ?? false
 
 /** Return the files that a file needs at once, itself included. */
-function needed(file: string, found = new Set<string>()): Set<string> {
+export function needed(file: string, found = new Set<string>()): Set<string> {
   if (found.has(file)) return found
   found.add(file)
   for (const [, target = ''] of readFileSync(file, 'utf8').matchAll(IMPORT)) {

@@ -7,6 +7,7 @@ import { chunks, singleScript } from './chunks'
 import { notices } from './notices'
 import { program } from './program'
 import { sentences } from './sentences'
+import { styles, stylesOf } from './styles'
 import { translation } from './translation'
 
 /** Adds a script of its own in a single file: a classic one, which can also stand inside a live file, or a module. */
@@ -34,7 +35,9 @@ export default defineConfig({
   plugins: [
     svelte({
       compilerOptions: { cssHash: ({ hash, css }) => `g${hash(css)}` },
+      dynamicCompileOptions: stylesOf,
     }),
+    styles(),
     sentences(),
     script('boot.js', 'live/boot.ts', 'es2017'),
     script('unpack.js', 'live/unpack.ts', 'es2022'),

@@ -40,6 +40,8 @@ from gatescope.explorer.sentences import error_json
 from gatescope.explorer.studies import Studies
 from gatescope.explorer.study_request import StudyRequest
 from gatescope.explorer.tracks import Tracks
+from gatescope.explorer.training_routes import training_routes
+from gatescope.explorer.trainings import Trainings
 from gatescope.explorer.wire import TraceRequest
 from gatescope.messages import Message as Sentence
 from gatescope.messages.languages import in_language, language_of_header
@@ -158,16 +160,17 @@ def make_app(gallery: Gallery, port: int, memory: Memory | None = None, token: A
     memory, token = memory or Memory(), token or ActToken()
     recorder = Recorder(memory)
     studies, tracks, gradients = Studies(recorder, memory), Tracks(recorder, memory), Gradients(memory)
+    trainings = Trainings(gallery)
 
     def list_runs() -> dict[str, Any]:
-        return {"version": __version__, "runs": gallery.summaries()}
+        return {"version": __version__, "runs": [*map(trainings.with_problem, gallery.summaries())]}
 
     async def runs(_: HttpRequest) -> Response:
         return Answer(await to_thread.run_sync(list_runs))
 
     async def run(request: HttpRequest) -> Response:
         details = await to_thread.run_sync(gallery.details, request.path_params["name"])
-        return _no_run(request) if details is None else Answer(details)
+        return _no_run(request) if details is None else Answer(trainings.with_problem(details))
 
     async def events(request: HttpRequest) -> Response:
         return StreamingResponse(_changes(request, list_runs), media_type="text/event-stream")
@@ -215,6 +218,7 @@ def make_app(gallery: Gallery, port: int, memory: Memory | None = None, token: A
         Route("/api/runs/{name}/live", endpoint(live_file, "text/html"), methods=["POST"]),
         Route("/api/events", events),
         *act_routes(gallery, token, _read_json),
+        *training_routes(trainings, token, _read_json),
         Mount("/", StaticFiles(directory=STATIC, html=True)),
     ]
     handlers: dict[Any, Any] = {GatescopeError: _refused, HTTPException: _http_error, Exception: _failed}
@@ -322,20 +326,20 @@ async def _changes(request: HttpRequest, list_runs: Any) -> AsyncIterator[str]:
         quiet_seconds += POLL_SECONDS
 
 
-async def _read_json(request: HttpRequest) -> Any:
-    """Return the JSON value of a request.
+async def _read_json(request: HttpRequest, max_bytes: int = MAX_REQUEST_BYTES) -> Any:
+    """Return the JSON value of a request of at most so many bytes.
 
     Raises:
         RequestError: the body is not JSON (400, 415) or too large (413).
     """
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise RequestError("REQUEST_NOT_JSON_TYPE", status=415)
-    body = b""
+    body = bytearray()
     try:
         async for piece in request.stream():
             body += piece
-            if len(body) > MAX_REQUEST_BYTES:
-                raise RequestError("REQUEST_TOO_LARGE", status=413, max_bytes=MAX_REQUEST_BYTES)
+            if len(body) > max_bytes:
+                raise RequestError("REQUEST_TOO_LARGE", status=413, max_bytes=max_bytes)
     except ClientDisconnect as error:  # a newer text replaced the request while it arrived; nobody reads the answer
         raise RequestError("EXPLORER_REPLACED", status=409) from error
     try:

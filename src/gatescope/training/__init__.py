@@ -13,6 +13,7 @@ from gatescope.names import check_names, named_arguments
 from gatescope.network import Network, predict
 from gatescope.readout import SYMBOLS
 from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Run, RunError, check_run
+from gatescope.runs.training_request import STOP, EndRequest
 from gatescope.sampling import Choice, sample
 from gatescope.tasks import Forecasting, Score, Task
 from gatescope.training.bundle import bundle, write_bundle
@@ -45,7 +46,7 @@ class Outcome:
     """The end of a training.
 
     Attributes:
-        reason: "solved", "finished", "no improvement" or "interrupted".
+        reason: "solved", "finished", "no improvement", "interrupted", or "stopped" before its end on the page.
         step: the number of updates.
         seconds: the time spent, over all parts of a resumed training.
         score: the score of the best weights; None if training was interrupted, because the score of a text takes long.
@@ -114,7 +115,8 @@ def train(
     Args:
         run: the run, made by `create_run`.
         on_record: called with every record after it is written.
-        stop: called before every update. If it returns true, training writes a checkpoint and ends.
+        stop: called before every update. If it returns true, training writes a checkpoint and ends; so it does when the
+            page of the explorer pauses or stops it.
         from_best: resume from the best weights with a fresh optimizer, instead of from the last checkpoint. The history
             and the count of steps continue.
         changes: settings that differ from now on, such as more steps; they are stored in the run. A new limit, steps or
@@ -130,28 +132,16 @@ def train(
     settings = stored_settings(run, **changes)
     configuration, task = run.configuration(), run.task()
     _check_same_sizes(run, task, configuration)
-    with run.training():
-        if from_best:
-            training = _resume_from_best(run, task, settings)
-        else:
-            checkpoint = _load_checkpoint(run)
-            training = Loop(Network(configuration, settings.seed), task, settings)
-            if checkpoint is not None:
-                training.restore(checkpoint)
-                if not (run.path / WEIGHTS).exists():
-                    run.save_weights(checkpoint.weights, training.progress.step)
-            else:  # the untrained network can be opened, too
-                _check_untrained(run, training.network)
-                run.save_weights(training.network.state_dict(), 0)
-                run.save_checkpoint(training.checkpoint())
-            run.remove_records_after(training.progress.step)
+    with run.training(), EndRequest(run.path) as request:
+        training = _loaded(run, task, configuration, settings, from_best=from_best)
         run.save_settings(asdict(settings))
         end: Record = {}
         began = training.progress.step
         try:
-            for record in training.records(stop):
+            for record in training.records(lambda: stop() or request()):
                 if record.get("event") == "end":
-                    end = record
+                    stopped = record["reason"] == "interrupted" and request.kind == STOP
+                    end = _stopped(run, training, record) if stopped else record
                     break
                 run.append(HISTORY, record)  # before its checkpoint: training resumes after the checkpoint
                 if "validation_loss" in record:
@@ -172,6 +162,24 @@ def train(
         run.append(HISTORY, end)
         on_record(end)
         return Outcome(end["reason"], end["step"], end["seconds"], score)
+
+
+def _loaded(run: Run, task: Task, configuration: Configuration, settings: Settings, *, from_best: bool) -> Loop:
+    """Return the training of a run at the step that it resumes from; its weights and records are those of this step."""
+    if from_best:
+        return _resume_from_best(run, task, settings)
+    checkpoint = _load_checkpoint(run)
+    training = Loop(Network(configuration, settings.seed), task, settings)
+    if checkpoint is not None:
+        training.restore(checkpoint)
+        if not (run.path / WEIGHTS).exists():
+            run.save_weights(checkpoint.weights, training.progress.step)
+    else:  # the untrained network can be opened, too
+        _check_untrained(run, training.network)
+        run.save_weights(training.network.state_dict(), 0)
+        run.save_checkpoint(training.checkpoint())
+    run.remove_records_after(training.progress.step)
+    return training
 
 
 def stored_settings(run: Run, **changes: Any) -> Settings:
@@ -216,6 +224,15 @@ def _save_validated(run: Run, training: Loop, record: Record) -> None:
         text = "".join(sample(training.network, "", choice=Choice(temperature=0.7), seed=training.progress.step))
         run.append(SAMPLES, {"step": training.progress.step, "temperature": 0.7, "text": text})
     run.save_checkpoint(training.checkpoint())
+
+
+def _stopped(run: Run, training: Loop, end: Record) -> Record:
+    """Validate the weights at which a page has stopped a training, and return the record of its end."""
+    counts = {name: end[name] for name in ("step", "symbols", "seconds")}
+    record = counts | training.validate()
+    run.append(HISTORY, record)
+    _save_validated(run, training, record)
+    return {**end, "reason": "stopped"}
 
 
 def _final_score(run: Run, task: Task) -> Score:

@@ -27,6 +27,11 @@ export class RunActs {
     return (await this.#try(run, () => this.acts.tag(run, [], [tag]))) !== null
   }
 
+  /** Pause, stop or resume the training of a run. A pause ends it after the update or the validation under way. */
+  async train(run: string, act: 'pause' | 'stop' | 'resume'): Promise<void> {
+    await this.#try(run, () => this.acts.post(`/api/runs/${encodeURIComponent(run)}/${act}`, {}))
+  }
+
   async delete(run: string): Promise<void> {
     const deleted = await this.#try(run, () => this.acts.delete(run))
     if (!deleted) return

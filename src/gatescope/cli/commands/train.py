@@ -156,6 +156,7 @@ def print_outcome(run: Run, outcome: Outcome) -> None:
             "solved": "TRAIN_SOLVED",
             "no improvement": "TRAIN_NO_IMPROVEMENT",
             "finished": "TRAIN_COMPLETE",
+            "stopped": "TRAIN_STOPPED_ON_PAGE",
         }[outcome.reason]
         print_message(code, steps=outcome.step, duration=format_duration(outcome.seconds))
     if outcome.score is not None:
