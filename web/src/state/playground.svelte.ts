@@ -1,4 +1,5 @@
 // The playground: one experiment, its training in the worker, and what the page shows of it while it learns.
+import type { Resumption } from '../../engine/training/resumption'
 import { localizeTitle } from '../data/localized'
 import {
   type Entry,
@@ -81,6 +82,8 @@ export class Playground {
   index = $state.raw<PlaygroundIndex | null>(null)
   bundle = $state.raw<TaskBundle | null>(null)
   experiment = $state.raw<Experiment | null>(null)
+  /** The text of the task “text”. */
+  pasted = ''
   progress = $state.raw<Progress | null>(null)
   entries = $state.raw<readonly Entry[]>([])
   picture = $state.raw<TrainingPicture | null>(null)
@@ -162,6 +165,7 @@ export class Playground {
     if (key === this.#followed) return
     this.#followed = key
     this.experiment = now
+    this.pasted = pasted ?? ''
     await this.#begin(now, pasted ?? '')
   }
 
@@ -219,6 +223,12 @@ export class Playground {
   async weightsOf(weights: Weights): Promise<ArrayBuffer> {
     await this.#queue
     return this.#training.weights(weights)
+  }
+
+  /** Return what Python needs to go on from the present weights. */
+  async resumption(): Promise<Resumption> {
+    await this.#queue
+    return this.#training.resumption()
   }
 
   /** Begin an experiment; a null text keeps the bundle. */
