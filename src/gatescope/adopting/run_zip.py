@@ -79,6 +79,7 @@ def unpack_run(path: str | os.PathLike[str], place: str | os.PathLike[str]) -> R
             with _damage(file):
                 _unpack(file, partial)
             _check(file, Run(partial))
+            _check_files_of_task(file, Run(partial))
             if directory.exists():
                 directory.rmdir()
             partial.rename(directory)
@@ -148,7 +149,7 @@ def _entries(archive: zipfile.ZipFile, file: Path) -> dict[str, zipfile.ZipInfo]
     if missing:
         raise RunError("RUN_ZIP_HALF", path=file, names=", ".join(missing))
     nbytes = sum(info.file_size for info in entries.values())
-    most = min(MAX_UNPACKED_BYTES, SLACK_BYTES + MAX_EXPANSION * sum(info.compress_size for info in entries.values()))
+    most = min(MAX_UNPACKED_BYTES, SLACK_BYTES + MAX_EXPANSION * file.stat().st_size)
     if nbytes > most:
         raise RunError("RUN_ZIP_TOO_LARGE", path=file, most=most, size=nbytes)
     return entries
@@ -157,9 +158,9 @@ def _entries(archive: zipfile.ZipFile, file: Path) -> dict[str, zipfile.ZipInfo]
 def _folder_of(names: list[str]) -> str:
     """Return the folder in an archive that holds the run, with its slash; "" if the run lies directly in it."""
     for name in names:
-        folder = name.removesuffix(NEEDED[0])
-        if folder != name and FOLDER.fullmatch(folder) and folder not in ("./", "../"):
-            return folder
+        folder, slash, file = name.partition("/")
+        if file in NEEDED and FOLDER.fullmatch(folder + slash) and folder not in (".", ".."):
+            return folder + slash
     return ""
 
 
@@ -180,7 +181,6 @@ def _check(file: Path, run: Run) -> None:
     """
     try:
         check_same_sizes(run, run.task(), run.configuration())
-        _check_files_of_task(file, run)
         stored_settings(run)
         run.network()
         for step in run.checkpoints():

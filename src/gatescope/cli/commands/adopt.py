@@ -74,15 +74,15 @@ def adopt(
     if path.suffix.lower() in (".html", ".htm"):
         refuse_options("html", {_option(name): value for name, value in given.items() if name not in LIVE_OPTIONS})
         return _adopt_live_file(path, run or free_path(RUNS / path.stem), json=json)
+    from gatescope.adopting import adopt as adopt_network
+    from gatescope.adopting import check_file, is_run_zip
+    from gatescope.tasks.data.corpus import read as read_corpus
+
     if is_run_zip(path):
         refuse_options("zip", {_option(name): value for name, value in given.items() if name not in LIVE_OPTIONS})
         return _adopt_zip(path, run or free_path(RUNS / path.stem), json=json)
     if out is not None:
         raise UsageError("ADOPT_OUT_WITHOUT_RECORDING")
-    from gatescope.adopting import adopt as adopt_network
-    from gatescope.adopting import check_file
-    from gatescope.tasks.data.corpus import read as read_corpus
-
     check_file(path)
     symbols = _vocabulary_of(vocabulary, corpus, inputs, unit, end, encoding)
     if classes is not None and numbers is not None:
