@@ -139,3 +139,49 @@ def test_finished_training_trains_on_for_more_updates(playground: Playground, tm
     assert run.network()[1] == run.read("history.jsonl")[-1]["step"] or run.network()[1] < 2000
     train(run, steps=4000, stop=after(3))
     assert run.checkpoints()[-1] == 2003
+
+
+def test_run_is_opened_from_its_page_and_from_a_file(playground: Playground, tmp_path: Path) -> None:
+    """The weights of the run are the first ones, the address keeps them, and Python's loss on them is the page's."""
+    task = TASKS["counter"]()
+    assert playground.runs is not None
+    run = create_run(playground.runs / "mine", task, recommended_network(task, "lstm", [4]), Settings(steps=60))
+    train(run)
+    playground.page.goto(f"{playground.address}/?run=mine&view=learning")
+    playground.page.get_by_test_id("train-on").click()
+    playground.expect_phase("ready")
+    assert playground.words() == ["lstm 4 1 counter from mine"]
+    expect(playground.at("from")).to_contain_text("begins with the best weights of “mine”; the optimizer begins anew")
+    playground.page.reload()
+    playground.expect_phase("ready")
+    expect(playground.at("from")).to_be_visible()
+    file = download(playground, tmp_path)
+    unpacked = unpack_run(file, tmp_path / "unpacked")
+    for name, weight in run.network()[0].state_dict().items():
+        assert unpacked.network()[0].state_dict()[name].equal(weight)
+    train(unpacked, stop=after(10))
+    step_to(playground, 1, 10)
+    assert losses(unpacked)[10] == pytest.approx(
+        losses(unpack_run(download(playground, tmp_path), tmp_path / "page"))[10], rel=TOLERANCE
+    )
+
+    playground.at("unfrom").click()
+    playground.expect_phase("ready")
+    assert playground.words() == ["lstm 4 1 counter"]
+    playground.at("open").set_input_files(file)
+    expect(playground.at("from")).to_contain_text(file.name)
+    playground.expect_phase("ready")
+    playground.at("neurons").select_option("5")
+    playground.expect_phase("ready")
+    expect(playground.at("from")).to_have_count(0)
+    playground.page.go_back()
+    expect(playground.at("from")).to_contain_text(file.name)
+    playground.expect_phase("ready")
+    playground.page.reload()
+    expect(playground.at("problem")).to_contain_text(f"File “{file.name}” of the link: expected one that was opened in this page")
+    playground.expect_phase("failed")
+
+    damaged = tmp_path / "damaged.zip"
+    damaged.write_bytes(file.read_bytes()[:-30])
+    playground.at("open").set_input_files(damaged)
+    expect(playground.at("files")).to_contain_text("Zip file: expected a whole one of a run")

@@ -74,6 +74,8 @@ export interface PlaygroundSource {
   readonly engine: EngineClient
   /** Return the content of a file beside the page. */
   readonly load: (file: string) => Promise<ArrayBuffer>
+  /** Return the network of a run with its best weights. */
+  readonly network: (run: string) => Promise<{ network: unknown; weights: ArrayBuffer }>
 }
 
 export interface Source {

@@ -1,5 +1,6 @@
 // The page of a static site: `gatescope site` has written its data files beside it, and the engine computes.
 import { EngineClient } from '../data/engine-client'
+import type { NetworkFiles } from '../data/engine-networks'
 import { type SiteIndex, SiteSource } from '../data/site-source'
 import { type Source, SourceError } from '../data/source'
 import { text } from '../messages/text'
@@ -35,5 +36,6 @@ export function siteSource(): Source {
     index: async () => indexIn(await fileOfSite('runs.json')),
     data: async (file) => unpacked(await fileOfSite(file)),
   })
-  return Object.assign(source, { playground: { engine, load } })
+  const network = (run: string): Promise<NetworkFiles> => source.network(run)
+  return Object.assign(source, { playground: { engine, load, network } })
 }

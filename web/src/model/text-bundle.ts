@@ -47,8 +47,9 @@ function stretches(symbols: number, most = Infinity): Place[] {
 /** Return the loss of guessing the symbols of a test part by how often they occur in the training part. */
 function chanceOf(training: readonly string[], test: readonly string[], symbols: readonly string[]): number {
   const counts = new Map(symbols.map((symbol) => [symbol, 1]))
-  for (const symbol of training) counts.set(symbol, counts.get(symbol)! + 1)
-  const total = training.length + symbols.length
+  const seen = training.filter((symbol) => counts.has(symbol))
+  for (const symbol of seen) counts.set(symbol, counts.get(symbol)! + 1)
+  const total = seen.length + symbols.length
   let [nats, targets] = [0, 0]
   for (const symbol of test.slice(1)) {
     const count = counts.get(symbol)
@@ -81,16 +82,24 @@ export function partsOf(text: string): [string[], string[], string[]] {
   return [all.slice(0, first), all.slice(first, second), all.slice(second)]
 }
 
-/** Return the bundle of a text; null if it is too short or too long. `network` is the network.json of another bundle. */
-export function textBundle(text: string, title: string, network: Record<string, unknown>): TaskBundle | null {
+/**
+ * Return the bundle of a text; null if it is too short or too long.
+ *
+ * `network` is the network.json of another bundle. `given` are the symbols of the network; null for those of the training part.
+ */
+export function textBundle(
+  text: string,
+  title: string,
+  network: Record<string, unknown>,
+  given: readonly string[] | null = null,
+): TaskBundle | null {
   const parts = partsOf(text)
-  const training = parts[0]
   const characters = parts.reduce((sum, { length }) => sum + length, 0)
   if (characters < MIN_TEXT || characters > MAX_TEXT) return null
-  const known = new Set(training)
-  const symbols = [...known].sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!)
-  const held = (part: string[]): string[] => part.map((symbol) => (known.has(symbol) ? symbol : UNKNOWN))
-  const [validation, test] = [held(parts[1]), held(parts[2])]
+  const known = new Set(given ?? parts[0])
+  const symbols = given ? [...given] : [...known].sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!)
+  const read = (part: string[]): string[] => part.map((symbol) => (known.has(symbol) ? symbol : UNKNOWN))
+  const [training, validation, test] = [read(parts[0]), read(parts[1]), read(parts[2])]
   const vocabulary = { unit: 'character' as const, end: null, symbols }
   const readout = { kind: 'symbols' as const, names: [], quantiles: [], reads: 'every step' as const }
   const recipe = {

@@ -4,7 +4,7 @@ import { summaryOf } from '../data/local-source'
 import { PAGE_RUN, type Run } from '../data/run'
 import type { PlaygroundSource, Source } from '../data/source'
 import { START } from '../data/view'
-import { experimentText, networkOf } from '../model/experiment'
+import { experimentText } from '../model/experiment'
 import { scoreParts } from '../model/score-text'
 import type { Explorer } from './explorer.svelte'
 import type { Playground } from './playground.svelte'
@@ -50,8 +50,8 @@ export async function weightsOf(playground: Playground): Promise<Pick<TrainedRun
 
 async function trainedRun(playground: Playground): Promise<TrainedRun | null> {
   await playground.pause()
-  const { experiment, bundle, index, progress } = playground
-  if (!experiment || !bundle || !index || !progress) return null
+  const { experiment, bundle, progress } = playground
+  if (!experiment || !bundle || !progress) return null
   const { step, steps, best, seconds } = progress
   const { weights, checkpoints } = await weightsOf(playground)
   const { layers, entries, history, scored } = playground
@@ -103,5 +103,5 @@ async function trainedRun(playground: Playground): Promise<TrainedRun | null> {
     checkpoints: checkpoints.map((one) => one.step),
     seed: String(experiment.seed),
   }
-  return { run, network: networkOf(experiment, bundle, index), weights, checkpoints }
+  return { run, network: playground.network, weights, checkpoints }
 }

@@ -11,7 +11,7 @@ import {
 } from '../data/playground'
 import type { HistoryRecord, Layer, Signal } from '../data/run'
 import type { PlaygroundSource } from '../data/source'
-import { sentenceOf } from '../data/source-error'
+import { sentenceOf, SourceError } from '../data/source-error'
 import type { Trace } from '../data/trace'
 import { text } from '../messages/text'
 import {
@@ -25,6 +25,7 @@ import {
   TEXT,
 } from '../model/experiment'
 import { mainSignal } from '../model/main-signal'
+import { fits, isFileStart, startName, type StartNetwork, symbolsOf } from '../model/start-network'
 import { MAX_TEXT, MIN_TEXT, textBundle } from '../model/text-bundle'
 
 /** Time of the updates between two pictures. */
@@ -84,6 +85,8 @@ export class Playground {
   experiment = $state.raw<Experiment | null>(null)
   /** The text of the task “text”. */
   pasted = ''
+  /** The network.json that is trained. */
+  network: object = {}
   progress = $state.raw<Progress | null>(null)
   entries = $state.raw<readonly Entry[]>([])
   picture = $state.raw<TrainingPicture | null>(null)
@@ -94,6 +97,8 @@ export class Playground {
   /** What the picture shows of it. */
   sight: Sight = { text: null, layer: null, signal: null }
   readonly #training: PageTraining
+  /** The networks of files that were opened here, by their names. */
+  readonly files = new Map<string, StartNetwork>()
   readonly #bundles = new Map<string, Promise<TaskBundle>>()
   /** Calls follow each other: each shows other weights to the next. */
   #queue: Promise<void> = Promise.resolve()
@@ -169,6 +174,11 @@ export class Playground {
     await this.#begin(now, pasted ?? '')
   }
 
+  /** Begin the next experiment of an address even if it is the one that is here: its file may be another one. */
+  forget(): void {
+    this.#followed = ''
+  }
+
   /** Begin again: the same seed, the same weights. */
   async startOver(): Promise<void> {
     if (!this.bundle) return
@@ -240,7 +250,8 @@ export class Playground {
     this.weights = 'present'
     this.sample = NO_SAMPLE
     await this.#do(async () => {
-      const bundle = pasted === null ? this.bundle : await this.#bundleOf(experiment, pasted)
+      const given = await this.#given(experiment)
+      const bundle = pasted === null ? this.bundle : await this.#bundleOf(experiment, pasted, given)
       if (start !== this.#start) return
       this.bundle = bundle
       if (!bundle) {
@@ -248,9 +259,9 @@ export class Playground {
         this.phase = 'empty'
         return
       }
-      const network = networkOf(experiment, bundle, this.index!)
-      const { seed } = experiment
-      const progress = await this.#training.start({ bundle, network, recipe: recipeOf(experiment), seed })
+      this.network = (given?.network as object) ?? networkOf(experiment, bundle, this.index!)
+      const begin = { bundle, network: this.network, recipe: recipeOf(experiment), seed: experiment.seed }
+      const progress = await this.#training.start(given ? { ...begin, weights: given.weights } : begin)
       if (start !== this.#start) return
       this.#receive(progress)
       await this.#show()
@@ -259,15 +270,27 @@ export class Playground {
     })
   }
 
+  /** Return the network that an experiment begins with; null for the initial weights of its seed. */
+  async #given(experiment: Experiment): Promise<StartNetwork | null> {
+    const { from } = experiment
+    if (from === null) return null
+    const name = startName(from)
+    const given = isFileStart(from) ? this.files.get(name) : await this.source.network(name)
+    if (!given) throw new SourceError(text('PLAYGROUND_FROM_MISSING', { name }))
+    if (!fits(given.network, experiment, this.index!)) throw new SourceError(text('PLAYGROUND_FROM_OTHER', { name }))
+    return given
+  }
+
   /** Return the bundle of a task; null for a text that has none. */
-  async #bundleOf({ task }: Experiment, pasted: string): Promise<TaskBundle | null> {
+  async #bundleOf({ task }: Experiment, pasted: string, given: StartNetwork | null): Promise<TaskBundle | null> {
     const name = task === TEXT ? this.index!.tasks[0]!.name : task
     const loading = this.#bundles.get(name) ?? playgroundFile<TaskBundle>(this.source, name)
     this.#bundles.set(name, loading)
     loading.catch(() => this.#bundles.delete(name))
     const bundle = await loading
     if (task !== TEXT) return bundle
-    const made = textBundle(pasted, text('PLAYGROUND_TASK_TEXT'), bundle.suggested.network)
+    const symbols = given && symbolsOf(given.network)
+    const made = textBundle(pasted, text('PLAYGROUND_TASK_TEXT'), bundle.suggested.network, symbols)
     if (!made && pasted) {
       const characters = [...pasted].length
       this.problem = text('PLAYGROUND_TEXT_LENGTH', { least: MIN_TEXT, most: MAX_TEXT, characters })

@@ -1,18 +1,24 @@
 // The training of the page as a run in a zip file, and the lines of Python that go on with it.
-import { experimentText, networkOf } from '../model/experiment'
+import { experimentText } from '../model/experiment'
 import { runFolder } from '../model/run-folder'
 import { zipped } from '../model/zip'
 import { weightsOf } from './looking-inside'
 import type { Playground } from './playground.svelte'
 
+const MAX_NAME_CHARACTERS = 80
+
 /** Return the name of the run of an experiment, such as "lstm-10-1-counter-seed-3". */
-export const runName = ({ experiment }: Playground): string => experimentText(experiment!).replaceAll(' ', '-')
+export const runName = ({ experiment }: Playground): string =>
+  experimentText(experiment!)
+    .replace(/%../g, '_')
+    .replace(/[^\w.-]+/g, '-')
+    .slice(0, MAX_NAME_CHARACTERS)
 
 /** Pause the training, and return its run as a zip file with one folder; null if there is no network yet. */
 export async function runFile(playground: Playground): Promise<Blob | null> {
   await playground.pause()
-  const { experiment, bundle, index, progress, pasted, entries, phase, problem } = playground
-  if (!experiment || !bundle || !index || !progress) return null
+  const { experiment, bundle, network, progress, pasted, entries, phase, problem } = playground
+  if (!experiment || !bundle || !progress) return null
   const { weights, checkpoints } = await weightsOf(playground)
   // After a failure the present weights and the optimizer may be of an update that failed.
   const failed = phase === 'failed'
@@ -22,7 +28,7 @@ export async function runFile(playground: Playground): Promise<Blob | null> {
   const files = runFolder({
     experiment,
     bundle,
-    network: networkOf(experiment, bundle, index),
+    network,
     pasted,
     weights,
     checkpoints: [...checkpoints.filter(({ step }) => step < progress.step), ...present],
