@@ -178,7 +178,9 @@ def test_run_is_opened_from_its_page_and_from_a_file(playground: Playground, tmp
     expect(playground.at("from")).to_contain_text(file.name)
     playground.expect_phase("ready")
     playground.page.reload()
-    expect(playground.at("problem")).to_contain_text(f"File “{file.name}” of the link: expected one that was opened in this page")
+    expect(playground.at("problem")).to_contain_text(
+        f"File “{file.name}” of the link: expected one that was opened in this page"
+    )
     playground.expect_phase("failed")
 
     damaged = tmp_path / "damaged.zip"
