@@ -21,7 +21,7 @@ from gatescope.runs import HISTORY, SAMPLES
 from gatescope.tasks import Batch, Copy, Score, Task
 from gatescope.tasks.base.task import Validation
 from gatescope.tasks.measures.text_score import StretchLosses
-from gatescope.training import Loop, TrainingError
+from gatescope.training import Loop, TrainingError, recommended_network
 
 SHORT = dict(report_every=3, validate_every=7)
 PROSE = "It was the best of times, it was the worst of times;\nit was (so to speak) the age of 'wisdom'.\n" * 12
@@ -448,6 +448,7 @@ def test_many_to_one_learns_from_the_last_step() -> None:
         dict(readout_decay=-0.1),
         dict(readout_decay=math.nan),
         dict(readout_decay=300.0),
+        dict(batches="mine"),
         dict(final_learning_rate=1.5),
     ],
     ids=str,
@@ -514,3 +515,10 @@ def test_engines_train_alike(cell: str, monkeypatch: pytest.MonkeyPatch) -> None
     assert native[0] == pytest.approx(plain[0], rel=1e-6)
     assert native == pytest.approx(plain, rel=1e-4)
     assert plain[-1] < 0.9 * plain[0]
+
+
+def test_batches_of_the_page_need_a_task_of_the_page() -> None:
+    task = TASKS["addition"]()
+    network = Network(recommended_network(task))
+    with pytest.raises(TrainingError, match=r"a memory task, a formal language or a text.*got 'addition'"):
+        Loop(network, task, Settings(steps=1, batches="page"))

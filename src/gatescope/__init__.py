@@ -9,7 +9,7 @@ from gatescope.version import __version__
 # A name is imported when it is first used, so that `import gatescope`, and with it `gatescope --help`, does not wait
 # for torch. Type checkers and editors read the imports below; tests/test_public_names.py holds the two lists together.
 if TYPE_CHECKING:
-    from gatescope.adopting import Adoption, adopt, from_keras, from_onnx, from_safetensors, from_torch
+    from gatescope.adopting import Adoption, adopt, from_keras, from_onnx, from_safetensors, from_torch, unpack_run
     from gatescope.cells import CELLS, Cell, define
     from gatescope.checking import Report, Residual, check
     from gatescope.configuration import Configuration, Layer, configure
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gatescope.watching import watch
 
 _NAMES = {
-    "adopting": ("Adoption", "adopt", "from_keras", "from_onnx", "from_safetensors", "from_torch"),
+    "adopting": ("Adoption", "adopt", "from_keras", "from_onnx", "from_safetensors", "from_torch", "unpack_run"),
     "cells": ("CELLS", "Cell", "define"),
     "checking": ("Report", "Residual", "check"),
     "engine": ("Intervention", "ablate", "clamp", "nudge", "patch"),
@@ -96,6 +96,7 @@ __all__ = [
     "sample",
     "save_trace",
     "train",
+    "unpack_run",
     "watch",
 ]
 

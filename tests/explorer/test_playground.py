@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from gatescope.explorer.gallery import layer_json
 from gatescope.explorer.playground import PLAYGROUND_CELLS, PLAYGROUND_TASKS
 from gatescope.training import bundle
 from tests.explorer.page import Page
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("task", PLAYGROUND_TASKS)
@@ -42,3 +45,11 @@ def test_unknown_bundle_is_refused(name: str, tmp_path: Path) -> None:
             "Bundle: expected one of index, counter, selective_counter, state_memoriser, copy, "
             f"got '{name}'. Open the playground of this page."
         )
+
+
+@pytest.mark.parametrize(("constant", "names"), [("CELL_NAMES", PLAYGROUND_CELLS), ("TASK_NAMES", PLAYGROUND_TASKS)])
+def test_page_knows_the_cells_and_tasks(constant: str, names: tuple[str, ...]) -> None:
+    """The page offers to train a run on before it has loaded the files of the playground."""
+    source = (ROOT / "web/src/model/start-network.ts").read_text(encoding="utf-8")
+    (listed,) = re.findall(rf"export const {constant} = \[(.*)\] as const", source)
+    assert tuple(re.findall(r"'(\w+)'", listed)) == names

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import torch
@@ -18,10 +17,8 @@ from torch import nn
 
 from gatescope import CELLS, TASKS, Cell, Network, Settings, Vocabulary
 from gatescope.configuration import Configuration, Layer
-from gatescope.generator import Generator
 from gatescope.network import predict
-from gatescope.tasks import Batch, Task
-from gatescope.tasks.base.strings import StringTask
+from gatescope.tasks import Task
 from gatescope.training import Loop, bundle, recommended_network
 from tests.reference.engine_shapes import own
 
@@ -76,44 +73,15 @@ def scores_of(task: Task) -> Iterator[tuple[dict[str, Any], bytes]]:
         yield expected, save_torch(loop.network.state_dict())
 
 
-def with_batches_of_page(task: Task, seed: int) -> Task:
-    """Return the task with the strings that the page draws in each batch; a text keeps its own batches."""
-    if not isinstance(task, StringTask):
-        return task
-    data = bundle(task)["training"]
-    strings = data["strings"]["text"]
-    edges = None if data["weights"] is None else np.cumsum(data["weights"])
-
-    def batch(_: int, step: int) -> Batch:
-        generator, count = Generator(seed, f"batch.{step}"), task.recommended.batch
-        if edges is None:
-            numbers = generator.below(len(strings), count)
-        else:
-            numbers = np.searchsorted(edges, generator.uniforms(count) * edges[-1], side="right")
-        return task.rows([strings[k] for k in numbers.tolist()])
-
-    task.batch = batch  # type: ignore[method-assign]
-    return task
-
-
-class _Offsets:
-    """The place of the ring at which an epoch of the page begins, in the place of NumPy's generator."""
-
-    def __init__(self, _: int, seed: int, epoch: int) -> None:
-        self._generator = Generator(seed, f"epoch.{epoch}")
-
-    def integers(self, limit: int) -> int:
-        return int(self._generator.below(limit, 1)[0])
-
-
 def history(task: Task, seed: int) -> dict[str, Any]:
     """Return the records of a training of Python on the batches of the page."""
-    settings = Settings.recommended(task, seed=seed, steps=HISTORY_UPDATES, validate_every=HISTORY_UPDATES // 2)
+    settings = Settings.recommended(
+        task, seed=seed, steps=HISTORY_UPDATES, validate_every=HISTORY_UPDATES // 2, batches="page"
+    )
     if task.recommended.unroll is not None:
         settings = replace(settings, warmup=5)
-    loop = Loop(Network(recommended_network(task), seed=seed), with_batches_of_page(task, seed), settings)
-    with mock.patch("gatescope.tasks.text.generator", _Offsets):
-        records = [record for record in loop.records() if "loss" in record]
+    loop = Loop(Network(recommended_network(task), seed=seed), task, settings)
+    records = [record for record in loop.records() if "loss" in record]
     changes = dict(steps=settings.steps, validateEvery=settings.validate_every, warmup=settings.warmup)
     return dict(task=task.name, seed=seed, changes=changes, records=records)
 

@@ -19,8 +19,8 @@ from tests.web.watching import MILLISECONDS
 class Playground:
     """The page of the playground, and what stands on it."""
 
-    def __init__(self, page: Page, address: str) -> None:
-        self.page, self.address = page, address
+    def __init__(self, page: Page, address: str, runs: Path | None = None) -> None:
+        self.page, self.address, self.runs = page, address, runs
 
     def open(self, experiment: str | None = None, **fields: str) -> None:
         words = {} if experiment is None else {"experiment": experiment}
@@ -48,7 +48,8 @@ class Playground:
 
 @pytest.fixture
 def playground(page: Page, start_server: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory) -> Playground:
-    return Playground(page, start_server(tmp_path_factory.getbasetemp()))
+    runs = tmp_path_factory.mktemp("runs")
+    return Playground(page, start_server(runs), runs)
 
 
 def train_to_first_entry(playground: Playground) -> str:

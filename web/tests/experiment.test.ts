@@ -53,7 +53,7 @@ describe('the words of an experiment', () => {
     for (const { name: cell } of index.cells)
       for (const task of [...index.tasks.map(({ name }) => name), 'text'])
         for (const setting of settings) {
-          const experiment: Experiment = { cell, neurons: 7, layers: 2, task, ...setting }
+          const experiment: Experiment = { cell, neurons: 7, layers: 2, task, ...setting, from: null }
           expect(parseExperiment(experimentText(experiment), index)).toEqual(experiment)
         }
   })

@@ -7,6 +7,7 @@ from gatescope.adopting.foreign import AdoptingError, Foreign, ForeignLayer, Hea
 from gatescope.adopting.formats import check_file, read
 from gatescope.adopting.from_formats import from_keras, from_onnx, from_safetensors, from_torch
 from gatescope.adopting.lstm_explorer import read_lstm_explorer, steps_that_hold
+from gatescope.adopting.run_zip import is_run_zip, unpack_run
 from gatescope.adopting.symbol_files import read_names, read_vocabulary, vocabulary_of
 
 __all__ = [
@@ -25,11 +26,13 @@ __all__ = [
     "from_onnx",
     "from_safetensors",
     "from_torch",
+    "is_run_zip",
     "read",
     "read_lstm_explorer",
     "read_names",
     "read_vocabulary",
     "save",
     "steps_that_hold",
+    "unpack_run",
     "vocabulary_of",
 ]

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gatescope.adopting import AdoptingError, read_names
+from gatescope.adopting import AdoptingError, is_run_zip, read_names, unpack_run
 from gatescope.adopting.adopt import make_run
 from gatescope.adopting.foreign import Foreign
 from gatescope.adopting.formats import read
@@ -217,8 +217,9 @@ class Adoptions:
         """Make the run, or return the next question."""
         shown = {"id": upload_id, "file": upload.name, "bytes": upload.nbytes, "answers": upload.answers}
         state: dict[str, Any] = {**shown, "questions": [], "run": None, "notes": [], "warning": None}
-        is_live = upload.path.suffix.lower() in LIVE_SUFFIXES
-        if not is_live and not any(name in upload.answers for name in ("vocabulary", "corpus", "inputs")):
+        is_live, is_zip = upload.path.suffix.lower() in LIVE_SUFFIXES, is_run_zip(upload.path)
+        is_run = is_live or is_zip
+        if not is_run and not any(name in upload.answers for name in ("vocabulary", "corpus", "inputs")):
             self._check_format(upload)
             return state | {"questions": [symbols_question()]}
         foreign: Foreign | None = None
@@ -227,6 +228,8 @@ class Adoptions:
         try:
             if is_live:
                 run = restore(upload.path, partial)
+            elif is_zip:
+                run = unpack_run(upload.path, partial)
             else:
                 foreign = read(upload.path, upload.answers.get("nonlinearity"))
                 run = _make(foreign, upload, partial)

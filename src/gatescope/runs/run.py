@@ -7,6 +7,7 @@
       weights.safetensors   the best weights so far; their step is in the metadata
       history.jsonl         one record of the training a line
       samples.jsonl         texts that the network wrote during training
+      text.txt              the text of a run that was trained in the page
       studies/              the tables of studies
       findings.json, tags.json   written on the page
       checkpoints/step-XXXXXXXX/   weights; the last checkpoint also has the state of the optimizer
@@ -156,7 +157,7 @@ class Run:
             if version > TASK_FORMAT:
                 raise RunError("RUN_FORMAT_NEWER", path=path, newest=TASK_FORMAT, version=version)
         with description_errors(path):
-            return load_task(data)
+            return load_task(data, self.path)
 
     def settings(self) -> dict[str, Any]:
         """Read the settings of the training.

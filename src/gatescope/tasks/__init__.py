@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from gatescope.names import Catalogue, named_settings
 from gatescope.tasks.addition import Addition
 from gatescope.tasks.adopted import Adopted
@@ -38,11 +40,12 @@ TASKS: Catalogue[type[Task]] = Catalogue("Task", {task.name: named_settings(task
 """Name -> task. `TASKS["counter"]()`, `TASKS["text"](paths=["notes/"], bytes=False)`."""
 
 
-def load(data: object) -> Task:
+def load(data: object, folder: Path | None = None) -> Task:
     """Return the task that `to_json` wrote.
 
     Args:
         data: the content of task.json.
+        folder: its folder, in which relative paths of texts lie.
 
     Raises:
         TaskError: `data` does not describe a known task.
@@ -51,6 +54,9 @@ def load(data: object) -> Task:
     tasks: dict[str, type[Task]] = {**TASKS, Adopted.name: Adopted}
     if not isinstance(name, str) or name not in tasks:
         raise TaskError("TASK_NAME_UNKNOWN", names=", ".join(tasks), name=name)
+    if folder is not None and isinstance(data, dict) and isinstance(data.get("paths"), list):
+        paths = [str(folder.absolute() / path) if isinstance(path, str) else path for path in data["paths"]]
+        data = {**data, "paths": paths}
     return tasks[name].from_json(data)
 
 

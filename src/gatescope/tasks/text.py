@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -181,11 +181,20 @@ class Text(FileTask[Corpus, Parts]):
 
     def batch(self, seed: int, step: int) -> Batch:
         """Return step `step` of the streams, (batch, unroll). Unknown characters are inputs, but not targets."""
+        return self.streams(step, lambda epoch, size: int(generator(TRAINING, seed, epoch).integers(size)))
+
+    def streams(self, step: int, place: Callable[[int, int], int]) -> Batch:
+        """Return a step of the streams.
+
+        Args:
+            step: the step.
+            place: the place of the ring at which an epoch begins, for the epoch and the size of the ring.
+        """
         ring = self.data().training
         streams, unroll = self.recommended.batch, self.recommended.unroll or MIN_UNROLL
         steps = (len(ring) - 1) // (streams * unroll)
         epoch, chunk = divmod(step, steps)
-        offset = int(generator(TRAINING, seed, epoch).integers(len(ring)))
+        offset = place(epoch, len(ring))
         first = offset + steps * unroll * np.arange(streams) + chunk * unroll
         places = (first[:, None] + np.arange(unroll + 1)) % len(ring)
         ids = ring[places].astype(np.int32)

@@ -39,7 +39,8 @@ def bundle(task: Task) -> dict[str, Any]:
     if not isinstance(task, HasData):
         raise TrainingError("BUNDLE_TASK_UNSUPPORTED", task=getattr(task, "name", type(task).__name__))
     data, recommended = task.task_data(), task.recommended
-    settings = Settings.recommended(task)
+    settings = asdict(Settings.recommended(task))
+    del settings["batches"]  # the reader of a bundle draws its own
     document = {
         "format": FORMAT,
         "task": task.name,
@@ -52,7 +53,7 @@ def bundle(task: Task) -> dict[str, Any]:
         "suggested": {
             "network": recommended_network(task).to_json(),
             "recipe": {
-                **asdict(settings),
+                **settings,
                 "batch": recommended.batch,
                 "unroll": recommended.unroll,
                 "scores_while_training": bool(recommended.score_every),

@@ -24,6 +24,7 @@ from gatescope.readout import SYMBOLS, pinball
 from gatescope.runs import Checkpoint
 from gatescope.tasks import Batch, Task
 from gatescope.tasks.base.task import ReadsManyPlaces
+from gatescope.training.page_batches import page_batches
 from gatescope.training.settings import OPTIMIZERS, Settings, TrainingError
 from gatescope.training.training_progress import FROM_BEST, Progress
 from gatescope.vocabulary import PADDING
@@ -54,6 +55,7 @@ class Loop:
 
     def __post_init__(self) -> None:
         torch.manual_seed(self.settings.seed)
+        self._draw = page_batches(self.task) if self.settings.batches == "page" else self.task.batch
         parameters = list(self.network.parameters())
         rate = self.settings.learning_rate
         self.optimizer: torch.optim.Optimizer
@@ -77,7 +79,7 @@ class Loop:
         Raises:
             TrainingError: the loss or the gradient is not finite.
         """
-        batch = self.task.batch(self.settings.seed, self.progress.step)
+        batch = self._draw(self.settings.seed, self.progress.step)
         rate = self.settings.rate(self.progress.step, self.fraction)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -261,7 +263,10 @@ class Loop:
             self._check_state(layers, progress.step)
             groups = self.optimizer.state_dict()["param_groups"]
             self.optimizer.load_state_dict({"state": entries, "param_groups": groups})
-            torch.set_rng_state(checkpoint.arrays["random"])
+            # The page has no random state, because it trains without dropout.
+            of_page = self.settings.batches == "page" and not self.network.configuration.dropout
+            if not of_page or "random" in checkpoint.arrays:
+                torch.set_rng_state(checkpoint.arrays["random"])
         except (KeyError, ValueError, RuntimeError, TypeError) as error:
             reason = (
                 error.message if isinstance(error, TrainingError) else Message("LOOP_ARRAYS_UNREADABLE", error=error)

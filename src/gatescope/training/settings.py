@@ -19,6 +19,7 @@ OPTIMIZERS = {
 """Optimizer -> the arrays that it has for every weight, by torch's names."""
 
 SCHEDULES = ("cosine", "linear", "constant")
+BATCHES = ("python", "page")
 FIRST_VALIDATION_STEP = 100  # the next are at 200, 400, ... until `validate_every`
 
 
@@ -33,6 +34,7 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "seed": (_INTEGER, "an integer"),
     "optimizer": ((str,), "a name"),
     "schedule": ((str,), "a name"),
+    "batches": ((str,), "a name"),
     **dict.fromkeys(("learning_rate", "final_learning_rate", "clip", "readout_decay"), (_NUMBER, "a number")),
     **dict.fromkeys(("warmup", "report_every", "validate_every"), (_INTEGER, "an integer")),
     "patience": ((*_INTEGER, _NONE), "an integer or None"),
@@ -67,6 +69,8 @@ class Settings:
             a checkpoint and a sample.
         patience: validations in a row without an improvement after which training stops; None: never.
         until_solved: stop as soon as the task is solved at two scores in a row.
+        batches: which batches are drawn: those of gatescope in Python, or those of the playground of the page, with
+            which a training of the page is repeated and continued.
     """
 
     steps: int | None
@@ -83,6 +87,7 @@ class Settings:
     validate_every: int = 1000
     patience: int | None = None
     until_solved: bool = False
+    batches: Literal["python", "page"] = "python"
 
     def __post_init__(self) -> None:
         check_types(vars(self))
@@ -110,6 +115,8 @@ class Settings:
             raise TrainingError("SETTINGS_OPTIMIZER_UNKNOWN", known=", ".join(OPTIMIZERS), optimizer=self.optimizer)
         if self.schedule not in SCHEDULES:
             raise TrainingError("SETTINGS_SCHEDULE_UNKNOWN", known=", ".join(SCHEDULES), schedule=self.schedule)
+        if self.batches not in BATCHES:
+            raise TrainingError("SETTINGS_BATCHES_UNKNOWN", known=", ".join(BATCHES), batches=self.batches)
 
     @classmethod
     def recommended(cls, task: Task, **changes: Any) -> Settings:

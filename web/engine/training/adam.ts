@@ -10,14 +10,14 @@ const CLIP_EPSILON = 1e-6 // added to the norm, so that a gradient of 0 is not d
 
 /** The moments of the gradient of all weights. */
 export class Adam {
-  readonly #mean: Values
-  readonly #square: Values
+  readonly mean: Values
+  readonly square: Values
   /** The number of updates so far. */
   step = 0
 
   constructor(size: number, precision: 'float32' | 'float64') {
-    this.#mean = zeros(precision, size)
-    this.#square = zeros(precision, size)
+    this.mean = zeros(precision, size)
+    this.square = zeros(precision, size)
   }
 
   /** Update the weights in place. */
@@ -25,7 +25,7 @@ export class Adam {
     this.step++
     const size = learningRate / (1 - BETA1 ** this.step)
     const scale = Math.sqrt(1 - BETA2 ** this.step)
-    const [mean, square] = [this.#mean, this.#square]
+    const { mean, square } = this
     for (let k = 0; k < weights.length; k++) {
       const gradient = gradients[k]!
       mean[k]! += (1 - BETA1) * (gradient - mean[k]!)

@@ -6,17 +6,30 @@ import type { EngineName } from '../layer'
 import { Network } from '../network'
 import { readBundle } from './bundle'
 import type { Recipe } from './recipe'
+import type { Resumption } from './resumption'
 import { type End, type Entry, Training } from './training'
 
 export type TrainRequest =
-  /** Begin with the initial weights of a seed; the same seed gives the same training. */
-  | { action: 'start'; bundle: unknown; network?: unknown; recipe?: Partial<Recipe>; seed?: number }
+  /** Begin with the initial weights of a seed, or with those of a file; the same seed gives the same training. */
+  | {
+      action: 'start'
+      bundle: unknown
+      network?: unknown
+      recipe?: Partial<Recipe>
+      seed?: number
+      weights?: ArrayBuffer
+    }
   /** Do updates: `updates` of them, or as many as fit into some milliseconds. One update is a single step. */
   | { action: 'advance'; updates?: number; milliseconds?: number }
   /** Show the weights of a checkpoint, the best or the present ones, in traces; the training itself does not change. */
   | { action: 'show'; step: number | 'best' | 'present' }
   /** Return the bytes of weights.safetensors that are shown. */
   | { action: 'weights'; step: number | 'best' | 'present' }
+  /** Return what Python needs to go on from the present weights. */
+  | { action: 'resumption' }
+
+/** An entry of the history, and the time of all updates up to it. */
+export type TimedEntry = Entry & { seconds: number }
 
 export interface Progress {
   /** The number of updates, and the most there will be. */
@@ -24,7 +37,7 @@ export interface Progress {
   steps: number
   ended: End | null
   /** The entries of the history since the answer before. */
-  entries: Entry[]
+  entries: TimedEntry[]
   /** The steps whose weights can be shown. */
   checkpoints: number[]
   /** The step of the best weights so far; null before the first validation. */
@@ -50,8 +63,8 @@ const MAX_MILLISECONDS = 10_000
 export class Trainings {
   readonly #runs = new Map<string, { training: Training; seconds: number; reported: number }>()
 
-  /** Answer a call: progress, or bytes for “weights”. */
-  answer(host: Host, run: string, request: TrainRequest): Progress | ArrayBuffer {
+  /** Answer a call: progress, or what “weights” and “resumption” return. */
+  answer(host: Host, run: string, request: TrainRequest): Progress | ArrayBuffer | Resumption {
     if (request.action === 'start') this.#start(host, run, request)
     const entry = this.#runs.get(run)
     if (!entry) throw new EngineError('TRAINING_NOT_STARTED', { run: shown(run) })
@@ -69,10 +82,13 @@ export class Trainings {
         break
       case 'weights':
         return bytesOf(training, request.step)
+      case 'resumption':
+        return training.resumption()
       default:
         throw new EngineError('CALL_UNKNOWN', { call: shown(request) })
     }
-    const entries = training.history.slice(entry.reported)
+    const { seconds } = entry
+    const entries = training.history.slice(entry.reported).map((record) => ({ ...record, seconds }))
     entry.reported = training.history.length
     return {
       step: training.step,
@@ -82,7 +98,7 @@ export class Trainings {
       checkpoints: training.checkpoints.steps,
       best: training.bestStep,
       engine: host.code(training.engines),
-      seconds: entry.seconds,
+      seconds,
     }
   }
 
@@ -92,11 +108,12 @@ export class Trainings {
   }
 
   #start(host: Host, run: string, request: Extract<TrainRequest, { action: 'start' }>): void {
-    const { network, recipe, seed } = request
+    const { network, recipe, seed, weights } = request
     const options = {
       ...(network === undefined ? {} : { network }),
       ...(recipe === undefined ? {} : { recipe }),
       ...(seed === undefined ? {} : { seed }),
+      ...(weights === undefined ? {} : { weights }),
     }
     const training = new Training(readBundle(request.bundle), host.kernels, options)
     this.#runs.set(run, { training, seconds: 0, reported: 0 })

@@ -12,6 +12,7 @@ import { Checkpoints } from './checkpoints'
 import { crossEntropy, placesOf } from './loss'
 import { type States, TrainedNetwork } from './network-pass'
 import { predictor } from './predict'
+import { resumptionOf, type Resumption } from './resumption'
 import { checkRecipe, learningRateAt, type Recipe, validatesAt } from './recipe'
 import { type Score, scoreOf, validationOf } from './score'
 import { Weights } from './weights'
@@ -20,12 +21,16 @@ import { Weights } from './weights'
 export interface Entry {
   /** The number of updates. */
   step: number
+  /** The number of symbols that were read so far. */
+  symbols: number
   /** The mean training loss since the last entry, in nats per target. */
   loss: number
   learningRate: number
   /** The norm of the gradient before clipping. */
   gradientNorm: number
   validationLoss?: number
+  /** The validation loss without the worst stretches of a text. */
+  typicalLoss?: number
   score?: Score
 }
 
@@ -38,6 +43,8 @@ export interface TrainingOptions {
   recipe?: Partial<Recipe>
   /** The seed of the initial weights and of the batches; 0 if missing. */
   seed?: number | bigint
+  /** weights.safetensors to begin with, instead of the initial weights of the seed. The optimizer begins anew. */
+  weights?: ArrayBuffer
   /** float32 if missing. */
   precision?: Precision
   /** `auto` (if missing) takes the native engine for the cells that the kernels have. */
@@ -63,6 +70,7 @@ export class Training {
   readonly #trained: TrainedNetwork
   readonly #adam: Adam
   #states: States | null = null
+  #symbols = 0
   #sum = { nats: 0, targets: 0 }
   #best: { rank: [number, number]; values: Values; step: number; score: Score | null } | null = null
   #sinceBest = 0
@@ -80,7 +88,10 @@ export class Training {
     this.configuration = readConfiguration(this.network)
     checkNetwork(this.network, this.configuration, bundle)
     this.seed = options.seed ?? 0
-    this.#weights = Weights.initial(this.configuration, this.seed, options.precision ?? 'float32')
+    const precision = options.precision ?? 'float32'
+    this.#weights = options.weights
+      ? Weights.read(this.configuration, options.weights, precision)
+      : Weights.initial(this.configuration, this.seed, precision)
     this.#trained = new TrainedNetwork(this.configuration, this.#weights, kernels, options.engine)
     this.#adam = new Adam(this.#weights.values.length, this.#weights.precision)
     this.checkpoints = new Checkpoints(this.recipe.reportEvery)
@@ -95,7 +106,7 @@ export class Training {
     this.checkpoints.add(this.step, this.#weights.values)
     if (!validates && this.step % this.recipe.reportEvery) return null
     const loss = this.#sum.nats / Math.max(1, this.#sum.targets)
-    const entry: Entry = { step: this.step, loss, learningRate, gradientNorm }
+    const entry: Entry = { step: this.step, symbols: this.#symbols, loss, learningRate, gradientNorm }
     this.#sum = { nats: 0, targets: 0 }
     this.history.push(entry)
     if (validates) this.#validate(entry)
@@ -126,6 +137,23 @@ export class Training {
   /** Return the score of the best weights; of the present ones before the first validation. */
   bestScore(): Score {
     return this.#best?.score ?? this.#scoreOf(this.#best?.values ?? this.#weights.values)
+  }
+
+  /** Return what Python needs to go on from the present weights as this training would. */
+  resumption(): Resumption {
+    const rank = this.#best?.rank ?? null
+    const states = this.bundle.training.kind === 'streams' ? this.#states : null
+    return resumptionOf(this.#weights, this.#adam, states, {
+      step: this.step,
+      symbols: this.#symbols,
+      nats: this.#sum.nats,
+      targets: this.#sum.targets,
+      // Python does not score a text while it trains.
+      best: rank && this.bundle.score.rule === 'nats' ? [0, rank[1]] : rank,
+      since_best: this.#sinceBest,
+      solved_in_a_row: this.#solvedInARow,
+      diverged_in_a_row: this.#divergedInARow,
+    })
   }
 
   /** Return the score of weights. */
@@ -161,6 +189,7 @@ export class Training {
     }
     this.#adam.update(this.#weights.values, this.#weights.gradients, learningRate)
     this.step++
+    this.#symbols += batch.lengths?.reduce((sum, length) => sum + length, 0) ?? batch.steps * batch.rows
     this.#sum.nats += nats
     this.#sum.targets += placesOf(batch.targets, this.configuration.predicted)
     return { learningRate, gradientNorm }
@@ -187,6 +216,7 @@ export class Training {
     if (!Number.isFinite(loss))
       throw new EngineError('TRAINING_NOT_FINITE', { step: this.step, rate: this.recipe.learningRate })
     entry.validationLoss = loss
+    if (this.bundle.validation.rule === 'stretches') entry.typicalLoss = typical
     if (this.recipe.scoresWhileTraining) {
       entry.score = scoreOf(this.bundle, predict)
       this.#solvedInARow = entry.score.solved ? this.#solvedInARow + 1 : 0

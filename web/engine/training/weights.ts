@@ -3,6 +3,7 @@ import { type Precision, type Values, zeros } from '../arrays'
 import { type Configuration, expectedTensors } from '../configuration'
 import { initialWeights } from '../initial-weights'
 import { type Tensor, writeTensors } from '../tensors'
+import { readWeights } from '../weights'
 
 interface Place {
   from: number
@@ -43,6 +44,13 @@ export class Weights {
     return new Weights(configuration, precision, initialWeights(configuration, seed, precision))
   }
 
+  /** Return the weights of a file. Throws an EngineError if it is damaged or belongs to another network. */
+  static read(configuration: Configuration, bytes: ArrayBuffer, precision: Precision): Weights {
+    const { values } = readWeights(configuration, bytes, precision)
+    const names = [...expectedTensors(configuration).keys()]
+    return new Weights(configuration, precision, new Map(names.map((name) => [name, values(name)])))
+  }
+
   /** The names of the trained weights, in order. */
   get names(): string[] {
     return [...this.#places.keys()]
@@ -56,6 +64,11 @@ export class Weights {
     return this.#view(this.gradients, name)
   }
 
+  /** Return arrays of the same length as all trained weights by the names of these weights. */
+  named(values: Values): Map<string, Tensor> {
+    return new Map([...this.#places].map(([name, { shape }]) => [name, { shape, data: this.#view(values, name) }]))
+  }
+
   /** Return an initial state (N,); null where it is 0. */
   initialState(layer: number, state: string): Values | null {
     return this.#constants.get(`initial.${layer}.${state}`)?.data ?? null
@@ -63,8 +76,7 @@ export class Weights {
 
   /** Return the bytes of weights.safetensors, for `values` of other weights of this network if they are given. */
   toBytes(step: number, values: Values = this.values): ArrayBuffer {
-    const tensors = new Map<string, Tensor>(this.#constants)
-    for (const [name, { shape }] of this.#places) tensors.set(name, { shape, data: this.#view(values, name) })
+    const tensors = new Map<string, Tensor>([...this.#constants, ...this.named(values)])
     return writeTensors({ metadata: { step: String(step) }, tensors })
   }
 

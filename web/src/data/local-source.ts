@@ -59,6 +59,11 @@ export class LocalSource implements Source {
     this.#networks.open(idOf(name, null)).catch(() => undefined)
   }
 
+  /** Return a network with its best weights. */
+  network(name: string): NetworkFiles {
+    return this.#filesOf(idOf(name, null))
+  }
+
   async stars(name: string): Promise<Star[]> {
     return this.#find(name).stars ?? []
   }

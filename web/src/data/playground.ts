@@ -1,6 +1,7 @@
 // The playground of a source: the tasks and cells to choose from, and one training in the worker.
 import type { SampleRequest } from '../../engine/sampling'
 import type { Progress, TrainRequest } from '../../engine/training/calls'
+import type { Resumption } from '../../engine/training/resumption'
 import { text } from '../messages/text'
 import { inSentences } from './engine-errors'
 import type { Layer } from './run'
@@ -8,7 +9,7 @@ import type { PlaygroundSource } from './source'
 import { SourceError } from './source-error'
 import { Trace } from './trace'
 
-export type { Entry } from '../../engine/training/training'
+export type { TimedEntry as Entry } from '../../engine/training/calls'
 export type { Score } from '../../engine/training/score'
 export type { Progress }
 
@@ -31,6 +32,9 @@ export interface TaskBundle {
   title: string
   question: string
   vocabulary: { unit: 'character'; end: string | null; symbols: string[] }
+  /** The fields of task.json besides those above and the examples; missing for a pasted text. */
+  settings?: Record<string, unknown>
+  training: { kind: 'strings' | 'streams' }
   readout: { kind: 'symbols'; names: string[]; quantiles: number[]; reads: 'every step' }
   score: { rule: 'argmax' | 'possible' | 'nats'; strings?: { text: string[]; first?: number[] } }
   /** What a network must remember for the task; null for a text. */
@@ -77,6 +81,13 @@ export class PageTraining {
     return inSentences(
       this.engine.call({ call: 'train', run: RUN, request: { action: 'weights', step } }),
     ) as Promise<ArrayBuffer>
+  }
+
+  /** Return what Python needs to go on from the present weights. */
+  resumption(): Promise<Resumption> {
+    return inSentences(
+      this.engine.call({ call: 'train', run: RUN, request: { action: 'resumption' } }),
+    ) as Promise<Resumption>
   }
 
   async trace(request: { text: string; layer: string; signals: string[]; top: number }): Promise<Trace> {

@@ -3,6 +3,7 @@ import type { Matching, MatchRequest } from '../../engine/matching'
 import { text } from '../messages/text'
 import type { Star } from './acts'
 import type { EngineClient } from './engine-client'
+import type { NetworkFiles } from './engine-networks'
 import { inSentences } from './engine-errors'
 import type { Tracks } from './features'
 import type { Finding } from './findings'
@@ -68,6 +69,11 @@ export class SiteSource implements Source {
       (source) => source.prepare(name),
       () => undefined,
     )
+  }
+
+  /** Return the network of a run with its best weights. */
+  async network(name: string): Promise<NetworkFiles> {
+    return (await this.#source(name)).network(name)
   }
 
   async stars(name: string): Promise<Star[]> {

@@ -76,6 +76,8 @@ export interface PlaygroundSource {
   readonly load: (file: string) => Promise<ArrayBuffer>
   /** Let the source answer for a run that the page has trained, instead of one with the same name. */
   readonly addRun: (trained: TrainedRun) => Promise<void>
+  /** Return the network of a run with its best weights. */
+  readonly network: (run: string) => Promise<{ network: unknown; weights: ArrayBuffer }>
 }
 
 export interface Source {

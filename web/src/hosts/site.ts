@@ -36,5 +36,5 @@ export function siteSource(): Source {
     index: async () => indexIn(await fileOfSite('runs.json')),
     data: async (file) => unpacked(await fileOfSite(file)),
   })
-  return withPlayground(source, engine)
+  return withPlayground(source, engine, (run) => source.network(run))
 }

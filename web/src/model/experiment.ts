@@ -13,6 +13,8 @@ export interface Experiment {
   batch: number | null
   clip: number | null
   seed: number
+  /** The run or the file whose weights training begins with; null for the initial weights of the seed. */
+  from: string | null
 }
 
 /** The task whose data are pasted into the page. */
@@ -27,6 +29,7 @@ export const START_EXPERIMENT: Experiment = {
   batch: null,
   clip: null,
   seed: 0,
+  from: null,
 }
 
 /** The largest values: larger networks train too slowly in a page. */
@@ -36,6 +39,8 @@ export const LIMITS = { neurons: 128, layers: 4, rate: 1, batch: 256, clip: 1000
 export const NEURON_CHOICES = [2, 3, 5, 10, 20, 32, 64, 128] as const
 export const LAYER_CHOICES = [1, 2, 3, 4] as const
 
+const FROM = 'from'
+const MAX_FROM_CHARACTERS = 300
 const SETTINGS = ['rate', 'batch', 'clip', 'seed'] as const
 type Setting = (typeof SETTINGS)[number]
 
@@ -47,6 +52,7 @@ export function experimentText(experiment: Experiment): string {
     const value = experiment[name]
     if (value !== START_EXPERIMENT[name] && value !== null) words.push(name, value)
   }
+  if (experiment.from !== null) words.push(FROM, encodeURIComponent(experiment.from))
   return words.join(' ')
 }
 
@@ -58,6 +64,16 @@ export function settingIn(name: Setting | 'neurons' | 'layers', field: string): 
   return value >= 1 || isFraction || (name === 'seed' && value === 0) ? value : null
 }
 
+/** Return the name of a run or a file in a word; null if it is none. */
+function decoded(word: string): string | null {
+  try {
+    const name = decodeURIComponent(word)
+    return name && name.length <= MAX_FROM_CHARACTERS ? name : null
+  } catch {
+    return null
+  }
+}
+
 /** Return the experiment of an address; null if its words are no experiment. The index says which cells and tasks there are. */
 export function parseExperiment(words: string, index: PlaygroundIndex): Experiment | null {
   const [cell = '', neurons = '', layers = '', task = '', ...settings] = words.split(' ')
@@ -67,6 +83,11 @@ export function parseExperiment(words: string, index: PlaygroundIndex): Experime
   if (size === null || depth === null || settings.length % 2) return null
   const experiment: Experiment = { ...START_EXPERIMENT, cell, neurons: size, layers: depth, task }
   for (let k = 0; k < settings.length; k += 2) {
+    if (settings[k] === FROM) {
+      experiment.from = decoded(settings[k + 1]!)
+      if (experiment.from === null) return null
+      continue
+    }
     const name = SETTINGS.find((one) => one === settings[k])
     const value = name === undefined ? null : settingIn(name, settings[k + 1]!)
     if (name === undefined || value === null) return null

@@ -3,7 +3,8 @@
 // The twin of src/gatescope/tasks/text.py and src/gatescope/tasks/measures/text_score.py, with the same constants.
 import type { TaskBundle } from '../data/playground'
 
-const SHARES = [0.9, 0.05] as const
+/** The shares of the training, validation and test part. */
+export const TEXT_SHARES = [0.9, 0.05, 0.05] as const
 const RESTART_UPDATES = 64
 const MIN_UNROLL = 16
 const MIN_CHUNKS = 4
@@ -46,8 +47,9 @@ function stretches(symbols: number, most = Infinity): Place[] {
 /** Return the loss of guessing the symbols of a test part by how often they occur in the training part. */
 function chanceOf(training: readonly string[], test: readonly string[], symbols: readonly string[]): number {
   const counts = new Map(symbols.map((symbol) => [symbol, 1]))
-  for (const symbol of training) counts.set(symbol, counts.get(symbol)! + 1)
-  const total = training.length + symbols.length
+  const seen = training.filter((symbol) => counts.has(symbol))
+  for (const symbol of seen) counts.set(symbol, counts.get(symbol)! + 1)
+  const total = seen.length + symbols.length
   let [nats, targets] = [0, 0]
   for (const symbol of test.slice(1)) {
     const count = counts.get(symbol)
@@ -66,16 +68,38 @@ function fitted(symbols: number): { batch: number; unroll: number } {
   return { batch, unroll }
 }
 
-/** Return the bundle of a text; null if it is too short or too long. `network` is the network.json of another bundle. */
-export function textBundle(text: string, title: string, network: Record<string, unknown>): TaskBundle | null {
-  const all = [...text.replace(/\r\n?/g, '\n')]
-  if (all.length < MIN_TEXT || all.length > MAX_TEXT) return null
-  const [first, second] = [rounded(all.length * SHARES[0]), rounded(all.length * (SHARES[0] + SHARES[1]))]
-  const training = all.slice(0, first)
-  const known = new Set(training)
-  const symbols = [...known].sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!)
-  const held = all.slice(first).map((symbol) => (known.has(symbol) ? symbol : UNKNOWN))
-  const [validation, test] = [held.slice(0, second - first), held.slice(second - first)]
+/** Return a text as it is learned: with one kind of line ends, without a byte order mark and halves of characters. */
+export const normalized = (text: string): string =>
+  text
+    .replace(/^\uFEFF/, '')
+    .replace(/\r\n?/g, '\n')
+    .replace(/\p{Surrogate}/gu, UNKNOWN)
+
+/** Return the characters of the training, the validation and the test part of a text. */
+export function partsOf(text: string): [string[], string[], string[]] {
+  const all = [...normalized(text)]
+  const [first, second] = [TEXT_SHARES[0], TEXT_SHARES[0] + TEXT_SHARES[1]].map((share) => rounded(all.length * share))
+  return [all.slice(0, first), all.slice(first, second), all.slice(second)]
+}
+
+/**
+ * Return the bundle of a text; null if it is too short or too long.
+ *
+ * `network` is the network.json of another bundle. `given` are the symbols of the network; null for those of the training part.
+ */
+export function textBundle(
+  text: string,
+  title: string,
+  network: Record<string, unknown>,
+  given: readonly string[] | null = null,
+): TaskBundle | null {
+  const parts = partsOf(text)
+  const characters = parts.reduce((sum, { length }) => sum + length, 0)
+  if (characters < MIN_TEXT || characters > MAX_TEXT) return null
+  const known = new Set(given ?? parts[0])
+  const symbols = given ? [...given] : [...known].sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!)
+  const read = (part: string[]): string[] => part.map((symbol) => (known.has(symbol) ? symbol : UNKNOWN))
+  const [training, validation, test] = [read(parts[0]), read(parts[1]), read(parts[2])]
   const vocabulary = { unit: 'character' as const, end: null, symbols }
   const readout = { kind: 'symbols' as const, names: [], quantiles: [], reads: 'every step' as const }
   const recipe = {
@@ -101,7 +125,7 @@ export function textBundle(text: string, title: string, network: Record<string, 
     question: '',
     vocabulary,
     readout,
-    training: { kind: 'streams', text: training.join(''), restart: RESTART_UPDATES },
+    training: { kind: 'streams' as const, text: training.join(''), restart: RESTART_UPDATES },
     validation: {
       rule: 'nats',
       text: validation.join(''),

@@ -3,7 +3,7 @@ import type { TrainedRun } from '../data/live-data'
 import { summaryOf } from '../data/local-source'
 import { PAGE_RUN, type Run } from '../data/run'
 import { START } from '../data/view'
-import { experimentText, networkOf } from '../model/experiment'
+import { experimentText } from '../model/experiment'
 import { scoreParts } from '../model/score-text'
 import type { Explorer } from './explorer.svelte'
 import type { Playground } from './playground.svelte'
@@ -33,17 +33,24 @@ export async function lookInside(
   if (run !== null) explorer.go({ ...START, view: 'network', run, text, ...place })
 }
 
-async function trainedRun(playground: Playground): Promise<TrainedRun | null> {
-  await playground.pause()
-  const { experiment, bundle, index, progress } = playground
-  if (!experiment || !bundle || !index || !progress) return null
-  const { step, steps, best, checkpoints, seconds } = progress
+/** Return the best weights, or the present ones before the first validation, and as many checkpoints as fit. */
+export async function weightsOf(playground: Playground): Promise<Pick<TrainedRun, 'weights' | 'checkpoints'>> {
+  const { best, checkpoints } = playground.progress!
   const weights = await playground.weightsOf(best === null ? 'present' : 'best')
   // Every checkpoint is as large as the weights.
   const stride = Math.max(1, Math.ceil((checkpoints.length * weights.byteLength) / MAX_CHECKPOINT_BYTES))
   const chosen = checkpoints.filter((_, k) => k % stride === 0 || k === checkpoints.length - 1)
   const kept: TrainedRun['checkpoints'] = []
   for (const one of chosen) kept.push({ step: one, weights: await playground.weightsOf(one) })
+  return { weights, checkpoints: kept }
+}
+
+async function trainedRun(playground: Playground): Promise<TrainedRun | null> {
+  await playground.pause()
+  const { experiment, bundle, progress } = playground
+  if (!experiment || !bundle || !progress) return null
+  const { step, steps, best, seconds } = progress
+  const { weights, checkpoints } = await weightsOf(playground)
   const { layers, entries, history, scored } = playground
   const cell = { name: experiment.cell, title: layers[0]!.cell.title }
   const validated = entries.findLast(({ validationLoss }) => validationLoss !== undefined)
@@ -90,8 +97,8 @@ async function trainedRun(playground: Playground): Promise<TrainedRun | null> {
     examples: bundle.examples,
     history,
     samples: [],
-    checkpoints: chosen,
+    checkpoints: checkpoints.map((one) => one.step),
     seed: String(experiment.seed),
   }
-  return { run, network: networkOf(experiment, bundle, index), weights, checkpoints: kept }
+  return { run, network: playground.network, weights, checkpoints }
 }

@@ -1,4 +1,5 @@
 // The playground: one experiment, its training in the worker, and what the page shows of it while it learns.
+import type { Resumption } from '../../engine/training/resumption'
 import { localizeTitle } from '../data/localized'
 import {
   type Entry,
@@ -10,7 +11,7 @@ import {
 } from '../data/playground'
 import type { HistoryRecord, Layer, Signal } from '../data/run'
 import type { PlaygroundSource } from '../data/source'
-import { sentenceOf } from '../data/source-error'
+import { sentenceOf, SourceError } from '../data/source-error'
 import type { Trace } from '../data/trace'
 import { text } from '../messages/text'
 import {
@@ -24,6 +25,7 @@ import {
   TEXT,
 } from '../model/experiment'
 import { mainSignal } from '../model/main-signal'
+import { fits, isFileStart, startName, type StartNetwork, symbolsOf } from '../model/start-network'
 import { MAX_TEXT, MIN_TEXT, textBundle } from '../model/text-bundle'
 
 /** Time of the updates between two pictures. */
@@ -83,6 +85,10 @@ export class Playground {
   index = $state.raw<PlaygroundIndex | null>(null)
   bundle = $state.raw<TaskBundle | null>(null)
   experiment = $state.raw<Experiment | null>(null)
+  /** The text of the task “text”. */
+  pasted = ''
+  /** The network.json that is trained. */
+  network: object = {}
   progress = $state.raw<Progress | null>(null)
   entries = $state.raw<readonly Entry[]>([])
   picture = $state.raw<TrainingPicture | null>(null)
@@ -93,6 +99,8 @@ export class Playground {
   /** What the picture shows of it. */
   sight: Sight = { text: null, layer: null, signal: null }
   readonly #training: PageTraining
+  /** The networks of files that were opened here, by their names. */
+  readonly files = new Map<string, StartNetwork>()
   readonly #bundles = new Map<string, Promise<TaskBundle>>()
   /** Calls follow each other: each shows other weights to the next. */
   #queue: Promise<void> = Promise.resolve()
@@ -164,7 +172,13 @@ export class Playground {
     if (key === this.#followed) return
     this.#followed = key
     this.experiment = now
+    this.pasted = pasted ?? ''
     await this.#begin(now, pasted ?? '')
+  }
+
+  /** Begin the next experiment of an address even if it is the one that is here: its file may be another one. */
+  forget(): void {
+    this.#followed = ''
   }
 
   /** Begin again: the same seed, the same weights. */
@@ -239,6 +253,12 @@ export class Playground {
     return this.#training.weights(weights)
   }
 
+  /** Return what Python needs to go on from the present weights. */
+  async resumption(): Promise<Resumption> {
+    await this.#queue
+    return this.#training.resumption()
+  }
+
   /** Begin an experiment; a null text keeps the bundle. */
   async #begin(experiment: Experiment, pasted: string | null): Promise<void> {
     const start = ++this.#start
@@ -248,7 +268,8 @@ export class Playground {
     this.weights = 'present'
     this.sample = NO_SAMPLE
     await this.#do(async () => {
-      const bundle = pasted === null ? this.bundle : await this.#bundleOf(experiment, pasted)
+      const given = await this.#given(experiment)
+      const bundle = pasted === null ? this.bundle : await this.#bundleOf(experiment, pasted, given)
       if (start !== this.#start) return
       this.bundle = bundle
       if (!bundle) {
@@ -256,9 +277,9 @@ export class Playground {
         this.phase = 'empty'
         return
       }
-      const network = networkOf(experiment, bundle, this.index!)
-      const { seed } = experiment
-      const progress = await this.#training.start({ bundle, network, recipe: recipeOf(experiment), seed })
+      this.network = (given?.network as object) ?? networkOf(experiment, bundle, this.index!)
+      const begin = { bundle, network: this.network, recipe: recipeOf(experiment), seed: experiment.seed }
+      const progress = await this.#training.start(given ? { ...begin, weights: given.weights } : begin)
       if (start !== this.#start) return
       this.#receive(progress)
       await this.#show()
@@ -267,15 +288,27 @@ export class Playground {
     })
   }
 
+  /** Return the network that an experiment begins with; null for the initial weights of its seed. */
+  async #given(experiment: Experiment): Promise<StartNetwork | null> {
+    const { from } = experiment
+    if (from === null) return null
+    const name = startName(from)
+    const given = isFileStart(from) ? this.files.get(name) : await this.source.network(name)
+    if (!given) throw new SourceError(text('PLAYGROUND_FROM_MISSING', { name }))
+    if (!fits(given.network, experiment, this.index!)) throw new SourceError(text('PLAYGROUND_FROM_OTHER', { name }))
+    return given
+  }
+
   /** Return the bundle of a task; null for a text that has none. */
-  async #bundleOf({ task }: Experiment, pasted: string): Promise<TaskBundle | null> {
+  async #bundleOf({ task }: Experiment, pasted: string, given: StartNetwork | null): Promise<TaskBundle | null> {
     const name = task === TEXT ? this.index!.tasks[0]!.name : task
     const loading = this.#bundles.get(name) ?? playgroundFile<TaskBundle>(this.source, name)
     this.#bundles.set(name, loading)
     loading.catch(() => this.#bundles.delete(name))
     const bundle = await loading
     if (task !== TEXT) return bundle
-    const made = textBundle(pasted, text('PLAYGROUND_TASK_TEXT'), bundle.suggested.network)
+    const symbols = given && symbolsOf(given.network)
+    const made = textBundle(pasted, text('PLAYGROUND_TASK_TEXT'), bundle.suggested.network, symbols)
     if (!made && pasted) {
       const characters = [...pasted].length
       this.problem = text('PLAYGROUND_TEXT_LENGTH', { least: MIN_TEXT, most: MAX_TEXT, characters })

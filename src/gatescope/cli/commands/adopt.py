@@ -28,7 +28,7 @@ from gatescope.errors import GatescopeError
 MAX_INPUTS = 100_000  # numbers at a step
 MAX_EXAMPLE_CHARACTERS = 98  # of the example of `gatescope check`
 SHOWN_NAMES = 6
-LIVE_OPTIONS = ("path", "run", "json")  # of `adopt` for a live file
+LIVE_OPTIONS = ("path", "run", "json")  # of `adopt` for a live file or the zip file of a run
 
 if TYPE_CHECKING:
     from gatescope.adopting import Adoption
@@ -74,12 +74,15 @@ def adopt(
     if path.suffix.lower() in (".html", ".htm"):
         refuse_options("html", {_option(name): value for name, value in given.items() if name not in LIVE_OPTIONS})
         return _adopt_live_file(path, run or free_path(RUNS / path.stem), json=json)
-    if out is not None:
-        raise UsageError("ADOPT_OUT_WITHOUT_RECORDING")
     from gatescope.adopting import adopt as adopt_network
-    from gatescope.adopting import check_file
+    from gatescope.adopting import check_file, is_run_zip
     from gatescope.tasks.data.corpus import read as read_corpus
 
+    if is_run_zip(path):
+        refuse_options("zip", {_option(name): value for name, value in given.items() if name not in LIVE_OPTIONS})
+        return _adopt_zip(path, run or free_path(RUNS / path.stem), json=json)
+    if out is not None:
+        raise UsageError("ADOPT_OUT_WITHOUT_RECORDING")
     check_file(path)
     symbols = _vocabulary_of(vocabulary, corpus, inputs, unit, end, encoding)
     if classes is not None and numbers is not None:
@@ -136,6 +139,23 @@ def _adopt_live_file(path: Path, place: Path, *, json: bool) -> int:
     print_message("ADOPT_LIVE_FILE", path=run.path, name=path.name, step=step)
     print()
     print_message("NEXT_LOOK_INSIDE", command=f"gatescope explore {shell_quoted(run.path)}")
+    return 0
+
+
+def _adopt_zip(path: Path, place: Path, *, json: bool) -> int:
+    """Make a run of a zip file."""
+    from gatescope.adopting import unpack_run
+
+    run = unpack_run(path, place)
+    _, step = run.network()
+    if json:
+        print_json({"run": str(run.path), "format": "a zip file of a run", "training_step": step})
+        return 0
+    print_message("ADOPT_ZIP", path=run.path, name=path.name, step=step)
+    print()
+    print_message("NEXT_LOOK_INSIDE", command=f"gatescope explore {shell_quoted(run.path)}")
+    if run.last_checkpoint() is not None:
+        print_message("NEXT_TRAIN_ON", command=f"gatescope train --resume --run {shell_quoted(run.path)}")
     return 0
 
 

@@ -9,10 +9,8 @@ from gatescope.errors import GatescopeError
 from gatescope.messages import Message
 from gatescope.readout import SYMBOLS
 from gatescope.tasks import Adopted, Score, Task, Text
-from gatescope.tasks.base.saved_task import FileTask
+from gatescope.tasks.base.saved_task import PATH_FIELDS, FileTask
 from gatescope.vocabulary import Vocabulary
-
-PATH_FIELDS = ("paths", "path", "sources")
 
 
 def has_corpus(task: Task) -> bool:

@@ -13,6 +13,9 @@ from gatescope.errors import GatescopeError
 from gatescope.messages import Message
 from gatescope.tasks.base.task import TaskError
 
+PATH_FIELDS = ("paths", "path", "sources")
+"""The fields of task.json that name files."""
+
 Contents = TypeVar("Contents")
 Data = TypeVar("Data")
 

@@ -2,6 +2,7 @@
 import { beforeEach, expect, it } from 'vitest'
 import { readTensors } from '../../../engine/tensors'
 import type { Progress, TrainRequest } from '../../../engine/training/calls'
+import type { Resumption } from '../../../engine/training/resumption'
 import { answer, Engine } from '../../../engine/worker'
 import { plainBytes } from '../kernel-problems'
 import { bundleJson } from './fixtures'
@@ -93,4 +94,33 @@ it('trains by the plain engine before the kernels are loaded, and says so', asyn
   engine = new Engine()
   expect((await progressOf(start)).engine).toBe('browser-plain')
   expect((await progressOf({ action: 'advance' })).step).toBe(1)
+})
+
+it('begins with given weights, which are checked', async () => {
+  const start: TrainRequest = { action: 'start', bundle: bundleJson('counter'), seed: 4 }
+  await progressOf(start)
+  await progressOf({ action: 'advance', updates: 12 })
+  const weights = (await ask({ action: 'weights', step: 'present' })).value as ArrayBuffer
+  const trained = await traced()
+  expect(await progressOf({ ...start, weights })).toMatchObject({ step: 0, entries: [] })
+  expect(await traced()).toEqual(trained)
+  expect((await ask({ ...start, weights: weights.slice(0, -8) })).code).toBe('TENSOR_CUT_SHORT')
+  const other: TrainRequest = { action: 'start', bundle: bundleJson('copy'), weights }
+  expect((await ask(other)).code).toBe('WEIGHT_SHAPE_WRONG')
+})
+
+it('returns what Python resumes from', async () => {
+  await progressOf({ action: 'start', bundle: bundleJson('counter'), seed: 4 })
+  const begun = (await ask({ action: 'resumption' })).value as Resumption
+  expect(begun.progress).toMatchObject({ step: 0, symbols: 0, best: null })
+  expect([...readTensors(begun.arrays).tensors]).toEqual([])
+  await progressOf({ action: 'advance', updates: 103 })
+  const { progress, arrays } = (await ask({ action: 'resumption' })).value as Resumption
+  expect(progress).toMatchObject({ step: 103, since_best: 0, diverged_in_a_row: 0 })
+  expect(progress.targets).toBeGreaterThan(0)
+  expect(progress.best?.length).toBe(2)
+  const { tensors } = readTensors(arrays)
+  expect(tensors.get('optimizer.0.step')).toEqual({ shape: [], data: Float32Array.of(103) })
+  expect(tensors.get('optimizer.0.exp_avg')?.shape).toEqual([4, 10])
+  expect(tensors.get('optimizer.3.exp_avg_sq')?.shape).toEqual([4, 10, 4])
 })
