@@ -105,6 +105,7 @@ describe('the address', () => {
               at: zoom % 2 ? '#-1' : null,
               bin: zoom % 2 ? 'c.3' : null,
               experiment: zoom > 1 ? 'gru 5 2 copy seed 3' : null,
+              experiments: zoom > 1 ? ['elman 5 2', 'lstm 5 2 forget 0'].slice(0, zoom - 1) : [],
               neurons: zoom > 2 ? [4, 0, 7] : [],
             }
             expect(again(state)).toEqual(state)
@@ -188,7 +189,7 @@ describe('the address', () => {
     const fields = [
       ...['neuron', 'step', 'operation', 'checkpoint', 'source', 'write', 'temperature', 'seed', 'threshold'],
       ...['sort', 'order', 'zoom', 'as', 'neurons', 'panel', 'space', 'over', 'range', 'pair', 'by', 'below'],
-      ...['hold', 'branch', 'sets', 'with', 'pairs', 'rows'],
+      ...['hold', 'branch', 'sets', 'experiments', 'with', 'pairs', 'rows'],
     ]
     for (const value of ['-1', 'NaN', '<script>alert(1)</script>', 'x'.repeat(10_000), '__proto__', '\0', '٣'])
       for (const field of fields) {
@@ -204,7 +205,7 @@ describe('the address', () => {
         expect(sentences.length, `${field}=${value}`).toBe(1)
         expect(sentences[0]!.length).toBeLessThan(300)
       }
-    for (const field of fields.filter((name) => !['hold', 'branch', 'sets'].includes(name)))
+    for (const field of fields.filter((name) => !['hold', 'branch', 'sets', 'experiments'].includes(name)))
       expect(fromAddress(`?view=network&run=a&${field}=`), field).toEqual({ ...START, view: 'network', run: 'a' })
   })
 

@@ -47,8 +47,8 @@ describe('the words of an experiment', () => {
 
   it('restore every experiment', () => {
     const settings = [
-      { rate: null, batch: null, clip: null, seed: 0 },
-      { rate: 1e-7, batch: 256, clip: 0.5, seed: 999_999_999 },
+      { rate: null, batch: null, clip: null, forget: null, seed: 0 },
+      { rate: 1e-7, batch: 256, clip: 0.5, forget: null, seed: 999_999_999 },
     ]
     for (const { name: cell } of index.cells)
       for (const task of [...index.tasks.map(({ name }) => name), 'text'])

@@ -6,6 +6,7 @@ import type { EngineName } from '../layer'
 import { Network } from '../network'
 import { readBundle } from './bundle'
 import type { Recipe } from './recipe'
+import type { LevelShare } from './score'
 import { type End, type Entry, Training } from './training'
 
 export type TrainRequest =
@@ -17,6 +18,8 @@ export type TrainRequest =
   | { action: 'show'; step: number | 'best' | 'present' }
   /** Return the bytes of weights.safetensors that are shown. */
   | { action: 'weights'; step: number | 'best' | 'present' }
+  /** Return how many strings of the first `most` levels are right with these weights. */
+  | { action: 'levels'; step: number | 'best' | 'present'; most: number }
 
 export interface Progress {
   /** The number of updates, and the most there will be. */
@@ -50,8 +53,8 @@ const MAX_MILLISECONDS = 10_000
 export class Trainings {
   readonly #runs = new Map<string, { training: Training; seconds: number; reported: number }>()
 
-  /** Answer a call: progress, or bytes for “weights”. */
-  answer(host: Host, run: string, request: TrainRequest): Progress | ArrayBuffer {
+  /** Answer a call: progress, bytes for “weights”, or shares for “levels”. */
+  answer(host: Host, run: string, request: TrainRequest): Progress | ArrayBuffer | LevelShare[] {
     if (request.action === 'start') this.#start(host, run, request)
     const entry = this.#runs.get(run)
     if (!entry) throw new EngineError('TRAINING_NOT_STARTED', { run: shown(run) })
@@ -69,6 +72,8 @@ export class Trainings {
         break
       case 'weights':
         return bytesOf(training, request.step)
+      case 'levels':
+        return training.levelShares(request.step, request.most)
       default:
         throw new EngineError('CALL_UNKNOWN', { call: shown(request) })
     }

@@ -90,6 +90,8 @@ export class Playground {
   weights = $state<Weights>('present')
   /** What the picture shows of it. */
   sight: Sight = { text: null, layer: null, signal: null }
+  /** Networks beside it, which do as many updates. */
+  partners: readonly Playground[] = []
   readonly #training: PageTraining
   readonly #bundles = new Map<string, Promise<TaskBundle>>()
   /** Calls follow each other: each shows other weights to the next. */
@@ -101,8 +103,12 @@ export class Playground {
   /** Whether the training pauses after the updates under way. */
   #pauses = false
 
-  constructor(private readonly source: PlaygroundSource) {
-    this.#training = new PageTraining(source.engine)
+  /** `run` is the name of the network in the worker. */
+  constructor(
+    private readonly source: PlaygroundSource,
+    run = 'playground',
+  ) {
+    this.#training = new PageTraining(source.engine, run)
   }
 
   /** The layers of the network. */
@@ -194,10 +200,8 @@ export class Playground {
   async step(): Promise<void> {
     await this.pause()
     if (!this.canTrain) return
-    await this.#do(async () => {
-      await this.#advance({ updates: 1 })
-      await this.#write()
-    })
+    await this.#do(() => this.#advance({ updates: 1 }))
+    await this.#writeAll()
   }
 
   /** Show the weights of a training step; null for the best ones. */
@@ -219,6 +223,17 @@ export class Playground {
   async weightsOf(weights: Weights): Promise<ArrayBuffer> {
     await this.#queue
     return this.#training.weights(weights)
+  }
+
+  /** Return the answer to a call about the weights in the picture. */
+  async ask<T>(call: (training: PageTraining) => Promise<T>): Promise<T> {
+    await this.#queue
+    return call(this.#training)
+  }
+
+  /** Let the partners do the updates that they lack. */
+  async alignPartners(): Promise<void> {
+    await this.#do(() => this.#align())
   }
 
   /** Begin an experiment; a null text keeps the bundle. */
@@ -283,7 +298,31 @@ export class Playground {
         }
         if (this.#pauses && this.phase === 'training') this.phase = 'paused'
       })
-    if (start === this.#start && this.phase !== 'failed') await this.#do(() => this.#write())
+    if (start === this.#start && this.phase !== 'failed') await this.#writeAll()
+  }
+
+  /** Let this network and its partners write a sample. */
+  async #writeAll(): Promise<void> {
+    await Promise.all([this, ...this.partners].map((one) => one.progress && one.#do(() => one.#write())))
+  }
+
+  async #align(): Promise<void> {
+    await Promise.all(this.partners.map((partner) => this.#advancePartner(partner)))
+  }
+
+  /** Let a partner do the updates that it lacks, with pictures, as long as it can train and is one. */
+  async #advancePartner(partner: Playground): Promise<void> {
+    await partner.#queue
+    const start = partner.#start
+    const missing = (): number => {
+      const isPartner = start === partner.#start && this.partners.includes(partner) && partner.canTrain
+      return isPartner ? (this.progress?.step ?? 0) - (partner.progress?.step ?? 0) : 0
+    }
+    while (missing() > 0)
+      await partner.#do(async () => {
+        await partner.#advance({ milliseconds: SLICE_MS, updates: missing() })
+        if (performance.now() - partner.#sampledAt > SAMPLE_MS) await partner.#write()
+      })
   }
 
   async #advance(amount: { milliseconds?: number; updates: number }): Promise<void> {
@@ -298,6 +337,7 @@ export class Playground {
       await this.#training.show('best')
     } else if (this.phase === 'ready') this.phase = 'paused'
     await this.#show()
+    await this.#align()
   }
 
   #receive(progress: Progress): void {

@@ -94,3 +94,18 @@ it('trains by the plain engine before the kernels are loaded, and says so', asyn
   expect((await progressOf(start)).engine).toBe('browser-plain')
   expect((await progressOf({ action: 'advance' })).step).toBe(1)
 })
+
+it('answers which lengths are right, for the weights of any checkpoint', async () => {
+  await progressOf({ action: 'start', bundle: bundleJson('counter'), seed: 4 })
+  await progressOf({ action: 'advance', updates: 20 })
+  const levels = async (step: number | 'present'): Promise<unknown> => {
+    const { value, code } = await ask({ action: 'levels', step, most: 20 })
+    expect(code).toBe(undefined)
+    return value
+  }
+  const untrained = (await levels(0)) as { level: number; right: number; strings: number }[]
+  expect(untrained.map(({ level }) => level)).toEqual(Array.from({ length: 20 }, (_, k) => k + 1))
+  expect(untrained.every(({ right, strings }) => strings === 1 && right <= 1)).toBe(true)
+  expect(await levels(20)).toEqual(await levels('present'))
+  expect(await ask({ action: 'levels', step: 7, most: 20 })).toMatchObject({ code: 'TRAINING_CHECKPOINT_MISSING' })
+})
