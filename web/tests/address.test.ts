@@ -189,7 +189,7 @@ describe('the address', () => {
     const fields = [
       ...['neuron', 'step', 'operation', 'checkpoint', 'source', 'write', 'temperature', 'seed', 'threshold'],
       ...['sort', 'order', 'zoom', 'as', 'neurons', 'panel', 'space', 'over', 'range', 'pair', 'by', 'below'],
-      ...['hold', 'branch', 'sets', 'experiments', 'with', 'pairs', 'rows'],
+      ...['hold', 'branch', 'sets', 'with', 'pairs', 'rows'],
     ]
     for (const value of ['-1', 'NaN', '<script>alert(1)</script>', 'x'.repeat(10_000), '__proto__', '\0', '٣'])
       for (const field of fields) {
@@ -205,7 +205,7 @@ describe('the address', () => {
         expect(sentences.length, `${field}=${value}`).toBe(1)
         expect(sentences[0]!.length).toBeLessThan(300)
       }
-    for (const field of fields.filter((name) => !['hold', 'branch', 'sets', 'experiments'].includes(name)))
+    for (const field of fields.filter((name) => !['hold', 'branch', 'sets'].includes(name)))
       expect(fromAddress(`?view=network&run=a&${field}=`), field).toEqual({ ...START, view: 'network', run: 'a' })
   })
 

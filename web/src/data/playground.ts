@@ -17,8 +17,15 @@ export type { Progress }
 /** index.json of the folder of bundles; src/gatescope/explorer/playground.py writes it. */
 export interface PlaygroundIndex {
   tasks: { name: string; title: string; question: string }[]
-  /** `network` is the description of the cell in network.json; `layer` has one neuron. */
-  cells: { name: string; network: { title: string; biases?: Record<string, number> }; layer: Layer }[]
+  cells: {
+    name: string
+    /** Its description in network.json. */
+    network: { biases?: Record<string, number> }
+    /** Its name and title with the forget bias 0; null for a cell without a forget gate. */
+    biased: { name: string; title: string } | null
+    /** A layer of one neuron. */
+    layer: Layer
+  }[]
 }
 
 /** The parts of a bundle that the page reads; the engine checks all of it. */

@@ -95,10 +95,10 @@ export function parseExperiment(words: string, index: PlaygroundIndex): Experime
 
 /** Return a cell of network.json. One with another bias has the name that Python gives it, such as "lstm:f=0". */
 function cellOf({ cell, forget }: Experiment, { cells }: PlaygroundIndex): { name: string; network: object } {
-  const { network } = cells.find(({ name }) => name === cell)!
-  if (forget === null) return { name: cell, network }
-  const [name, title] = [`${cell}:f=${forget}`, `${network.title} (at first f=${forget})`]
-  return { name, network: { ...network, name, title, biases: { ...network.biases, f: forget } } }
+  const { network, biased } = cells.find(({ name }) => name === cell)!
+  if (forget === null || !biased) return { name: cell, network }
+  const [name, title] = [biased.name, biased.title].map((words) => words.replace('f=0', `f=${forget}`))
+  return { name: name!, network: { ...network, name, title, biases: { ...network.biases, f: forget } } }
 }
 
 /** Return the network.json of an experiment: that of the task, with the layers of the experiment. */

@@ -15,7 +15,7 @@ export function networkNames(networks: readonly Experiment[], index: PlaygroundI
       const value = valueOf(network, name, index)
       if (value !== null) parts.push(wordsOf(name, value))
     }
-    return parts.join(text('LIST_NAMES'))
+    return parts.join(text('LIST_CLAUSES'))
   })
 }
 

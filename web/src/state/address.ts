@@ -249,7 +249,7 @@ export function fromAddress(search: string, fragment = '', report: (sentence: st
     at: query.get('at') || null,
     bin: query.get('bin') || null,
     experiment: query.get('experiment') || null,
-    experiments: query.getAll('experiments'),
+    experiments: query.getAll('experiments').filter(Boolean),
     feature: query.get('feature') || null,
     filter: query.get('filter') ?? '',
     range: readRange('range', 'LINK_SHOWN_NO_RANGE'),

@@ -1,5 +1,5 @@
 // Networks beside that of the playground: trained in turn on the same data, with one control and one cursor for all.
-import type { LevelShare } from '../data/playground'
+import type { LevelShare, TaskBundle } from '../data/playground'
 import type { PairMap } from '../data/gradients'
 import type { PlaygroundSource } from '../data/source'
 import { sentenceOf } from '../data/source-error'
@@ -23,7 +23,9 @@ export class Measures {
   /** Why there is no map. */
   problem = $state<string | null>(null)
   levels = $state.raw<LevelShare[]>([])
+  /** The weights that it is computed of. */
   key = ''
+  bundle: TaskBundle | null = null
 }
 
 const groups = new WeakMap<Playground, SideBySide>()
@@ -126,8 +128,14 @@ export class SideBySide {
     const { bundle, picture, weights } = network
     const key = keyOf(network)
     const measures = this.measuresOf(network)
-    if (!bundle || !picture || key === null || key === measures.key) return
-    measures.key = key
+    if (key === measures.key && bundle === measures.bundle) return
+    measures.key = key ?? ''
+    measures.bundle = bundle
+    if (!bundle || !picture || key === null) {
+      measures.map = measures.problem = null
+      measures.levels = []
+      return
+    }
     const request = { text: network.sight.text ?? bundle.examples[0] ?? '', layer: picture.layer.name }
     const [map, levels] = await network.ask((training) =>
       Promise.allSettled([training.gradients(request), training.levels(weights, TABLE_LEVELS)]),
@@ -143,17 +151,9 @@ export class SideBySide {
   }
 }
 
-/** Return what the measures of a network depend on; null if it has no picture. */
-function keyOf({ experiment, bundle, picture, progress, weights, sight, phase }: Playground): string | null {
-  if (!experiment || !bundle || !picture || !progress || phase === 'failed') return null
+/** Return which weights and which text a network shows; null if it has no picture. */
+function keyOf({ experiment, picture, progress, weights, sight, phase }: Playground): string | null {
+  if (!experiment || !picture || !progress || phase === 'failed') return null
   const { step, best } = progress
-  return JSON.stringify([
-    experimentText(experiment),
-    bundle.examples[0],
-    weights,
-    step,
-    best,
-    sight.text,
-    picture.layer.name,
-  ])
+  return JSON.stringify([experimentText(experiment), weights, step, best, sight.text, picture.layer.name])
 }
