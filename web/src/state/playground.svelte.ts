@@ -293,7 +293,8 @@ export class Playground {
       await this.#do(async () => {
         if (!this.#pauses) {
           const updates = 1 + Math.floor((this.progress?.step ?? 0) / UPDATES_OF_A_PACE)
-          await this.#advance({ milliseconds: SLICE_MS, updates })
+          // Networks beside each other share the time of a picture.
+          await this.#advance({ milliseconds: SLICE_MS / (1 + this.partners.length), updates })
           if (performance.now() - this.#sampledAt > SAMPLE_MS) await this.#write()
         }
         if (this.#pauses && this.phase === 'training') this.phase = 'paused'
@@ -336,8 +337,7 @@ export class Playground {
       this.phase = 'ended'
       await this.#training.show('best')
     } else if (this.phase === 'ready') this.phase = 'paused'
-    await this.#show()
-    await this.#align()
+    await Promise.all([this.#show(), this.#align()])
   }
 
   #receive(progress: Progress): void {

@@ -44,6 +44,8 @@ export class SideBySide {
   spot = $state.raw<LinkedSpot | null>(null)
   /** How far all strips are scrolled. */
   left = $state(0)
+  /** Measurements under way. */
+  #measuring = $state(0)
   readonly #pool: readonly Playground[]
   readonly #measures: ReadonlyMap<Playground, Measures>
 
@@ -67,6 +69,9 @@ export class SideBySide {
     const rests = ({ phase, progress }: Playground): boolean => phase === 'failed' || progress?.step === step
     return !['training', 'loading'].includes(this.first.phase) && step !== undefined && this.networks.every(rests)
   })
+
+  /** Whether the measures are those of the weights in the pictures. */
+  isMeasured = $derived.by(() => this.isAtRest && !this.#measuring)
 
   /** Follow the words of an address. The first network follows its own before. */
   async follow(words: readonly string[], pasted: string | null): Promise<void> {
@@ -121,7 +126,9 @@ export class SideBySide {
 
   /** Compute the gradients and the strings that are right, with the weights in the pictures. */
   async measure(): Promise<void> {
+    this.#measuring++
     for (const network of this.networks) await this.#measure(network)
+    this.#measuring--
   }
 
   async #measure(network: Playground): Promise<void> {
