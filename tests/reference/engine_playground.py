@@ -20,7 +20,10 @@ def write_playground(folder: Path) -> None:
     networks = []
     for (neurons, layers), cell, name in product(SIZES, PLAYGROUND_CELLS, PLAYGROUND_TASKS):
         network = configure(TASKS[name]().vocabulary, cell, [neurons] * layers).to_json()
-        networks.append(dict(cell=cell, neurons=neurons, layers=layers, task=name, network=network))
+        networks.append(dict(cell=cell, neurons=neurons, layers=layers, task=name, forget=None, network=network))
+    for cell, forget in product(("lstm", "peephole"), (0, -1.5, 1, 3)):
+        network = configure(TASKS["counter"]().vocabulary, f"{cell}:f={forget}", [3, 3]).to_json()
+        networks.append(dict(cell=cell, neurons=3, layers=2, task="counter", forget=forget, network=network))
     document = dict(
         index=json.loads(playground_file(INDEX)),
         bundles={name: json.loads(playground_file(name)) for name in PLAYGROUND_TASKS},

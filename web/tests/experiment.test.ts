@@ -18,7 +18,7 @@ import { MAX_TEXT, MIN_TEXT, textBundle } from '../src/model/text-bundle'
 interface Made {
   index: PlaygroundIndex
   bundles: Record<string, TaskBundle>
-  networks: { cell: string; neurons: number; layers: number; task: string; network: object }[]
+  networks: { cell: string; neurons: number; layers: number; task: string; forget: number | null; network: object }[]
   texts: { length: number; text: string; bundle: TextTask }[]
 }
 
@@ -47,8 +47,8 @@ describe('the words of an experiment', () => {
 
   it('restore every experiment', () => {
     const settings = [
-      { rate: null, batch: null, clip: null, seed: 0 },
-      { rate: 1e-7, batch: 256, clip: 0.5, seed: 999_999_999 },
+      { rate: null, batch: null, clip: null, forget: null, seed: 0 },
+      { rate: 1e-7, batch: 256, clip: 0.5, forget: null, seed: 999_999_999 },
     ]
     for (const { name: cell } of index.cells)
       for (const task of [...index.tasks.map(({ name }) => name), 'text'])
@@ -87,9 +87,12 @@ describe('the words of an experiment', () => {
 })
 
 describe('the network of an experiment', () => {
-  it.each(made.networks)('$cell of $neurons in $layers is that of Python', ({ network, ...experiment }) => {
-    expect(networkOf({ ...START_EXPERIMENT, ...experiment }, bundle(experiment.task), index)).toEqual(network)
-  })
+  it.each(made.networks)(
+    '$cell of $neurons in $layers with forget bias $forget is that of Python',
+    ({ network, ...experiment }) => {
+      expect(networkOf({ ...START_EXPERIMENT, ...experiment }, bundle(experiment.task), index)).toEqual(network)
+    },
+  )
 
   it('trains alike with the same seed, and otherwise with another', () => {
     const losses = (seed: number): number[] => {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from functools import cache
 
-from gatescope.cells import CELLS
+from gatescope.cells import CELLS, Cell, cell_of
 from gatescope.configuration import Layer
 from gatescope.explorer.gallery import layer_json
 from gatescope.tasks import TASKS
@@ -20,6 +20,7 @@ PLAYGROUND_TASKS = ("counter", "selective_counter", "state_memoriser", "copy")
 """Tasks whose bundle is written in half a second or less, and which a small network learns in seconds."""
 
 PLAYGROUND_CELLS = ("lstm", "gru", "elman", "peephole")
+FORGET_GATE = "f"
 FILES = (INDEX, *PLAYGROUND_TASKS)
 
 
@@ -41,7 +42,20 @@ def _index() -> dict[str, object]:
     return {
         "tasks": [{"name": task.name, "title": task.title, "question": task.question} for task in tasks],
         "cells": [
-            {"name": cell.name, "network": cell.to_json(), "layer": layer_json("layer0", Layer(cell, 1))}
+            {
+                "name": cell.name,
+                "network": cell.to_json(),
+                "biased": _biased(cell),
+                "layer": layer_json("layer0", Layer(cell, 1)),
+            }
             for cell in cells
         ],
     }
+
+
+def _biased(cell: Cell) -> dict[str, str] | None:
+    """Return the name and the title of a cell with the forget bias 0; None for a cell without a forget gate."""
+    if FORGET_GATE not in cell.biases:
+        return None
+    other = cell_of(f"{cell.name}:{FORGET_GATE}=0")
+    return {"name": other.name, "title": other.title}

@@ -7,6 +7,7 @@ import { Network } from '../network'
 import { readBundle } from './bundle'
 import type { Recipe } from './recipe'
 import type { Resumption } from './resumption'
+import type { LevelShare } from './score'
 import { type End, type Entry, Training } from './training'
 
 export type TrainRequest =
@@ -27,6 +28,8 @@ export type TrainRequest =
   | { action: 'weights'; step: number | 'best' | 'present' }
   /** Return what Python needs to go on from the present weights. */
   | { action: 'resumption' }
+  /** Return how many strings of the first `most` levels are right with these weights. */
+  | { action: 'levels'; step: number | 'best' | 'present'; most: number }
 
 /** An entry of the history, and the time of all updates up to it. */
 export type TimedEntry = Entry & { seconds: number }
@@ -63,8 +66,8 @@ const MAX_MILLISECONDS = 10_000
 export class Trainings {
   readonly #runs = new Map<string, { training: Training; seconds: number; reported: number }>()
 
-  /** Answer a call: progress, or what “weights” and “resumption” return. */
-  answer(host: Host, run: string, request: TrainRequest): Progress | ArrayBuffer | Resumption {
+  /** Answer a call: progress, or what “weights”, “resumption” and “levels” return. */
+  answer(host: Host, run: string, request: TrainRequest): Progress | ArrayBuffer | Resumption | LevelShare[] {
     if (request.action === 'start') this.#start(host, run, request)
     const entry = this.#runs.get(run)
     if (!entry) throw new EngineError('TRAINING_NOT_STARTED', { run: shown(run) })
@@ -84,6 +87,8 @@ export class Trainings {
         return bytesOf(training, request.step)
       case 'resumption':
         return training.resumption()
+      case 'levels':
+        return training.levelShares(request.step, request.most)
       default:
         throw new EngineError('CALL_UNKNOWN', { call: shown(request) })
     }

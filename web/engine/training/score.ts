@@ -25,6 +25,13 @@ export interface Score {
   optimum: number | null
 }
 
+/** How many strings of one level are right. */
+export interface LevelShare {
+  level: number
+  right: number
+  strings: number
+}
+
 const CHUNK_SYMBOLS = 1 << 15 // predicted at a time in a search for the first failure
 
 /** Return the score of a network. */
@@ -60,6 +67,25 @@ export function scoreOf(bundle: Bundle, predict: Predict): Score {
 
 const inputs = (string: ScoredString): Int32Array => string.ids.subarray(0, -1)
 const allRight = (verdict: Uint8Array): boolean => verdict.every((one) => one === 1)
+
+/**
+ * Return how many strings of each level are right, for the first levels; none for a text.
+ *
+ * @param most the number of levels
+ */
+export function levelShares({ score }: Bundle, predict: Predict, most: number): LevelShare[] {
+  if (score.rule === 'nats') return []
+  const strings = [...score.strings, ...score.longer].filter(({ scored }) => scored)
+  const levels = [...new Set(strings.map(({ level }) => level))].sort((a, b) => a - b).slice(0, most)
+  const chosen = strings.filter(({ level }) => levels.includes(level))
+  const log = predict(chosen.map(inputs))
+  const right = chosen.map((string, k) => allRight(verdictsOf(string, log[k]!, score)))
+  return levels.map((level) => ({
+    level,
+    right: chosen.filter((string, k) => string.level === level && right[k]).length,
+    strings: chosen.filter((string) => string.level === level).length,
+  }))
+}
 
 /** Return 1 for each prediction of a string that counts and is right, 0 for each that is wrong. */
 function verdictsOf(string: ScoredString, log: Values, score: StringScore): Uint8Array {

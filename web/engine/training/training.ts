@@ -11,10 +11,10 @@ import type { Bundle } from './bundle'
 import { Checkpoints } from './checkpoints'
 import { crossEntropy, placesOf } from './loss'
 import { type States, TrainedNetwork } from './network-pass'
-import { predictor } from './predict'
+import { type Predict, predictor } from './predict'
 import { resumptionOf, type Resumption } from './resumption'
 import { checkRecipe, learningRateAt, type Recipe, validatesAt } from './recipe'
-import { type Score, scoreOf, validationOf } from './score'
+import { levelShares, type LevelShare, type Score, scoreOf, validationOf } from './score'
 import { Weights } from './weights'
 
 /** A line of the history. Fields of the validation are missing between two validations. */
@@ -156,12 +156,23 @@ export class Training {
     })
   }
 
+  /** Return how many strings of the first levels are right with the weights of a checkpoint, the best or the present ones. */
+  levelShares(step: number | 'best' | 'present', most: number): LevelShare[] {
+    const { values } = this.#weights
+    const chosen = step === 'present' ? values : step === 'best' ? this.#best?.values : this.checkpoints.at(step)
+    return this.#predictWith(chosen ?? values, (predict) => levelShares(this.bundle, predict, most))
+  }
+
   /** Return the score of weights. */
   #scoreOf(values: Values): Score {
+    return this.#predictWith(values, (predict) => scoreOf(this.bundle, predict))
+  }
+
+  #predictWith<T>(values: Values, work: (predict: Predict) => T): T {
     const present = this.#weights.values.slice()
     this.#weights.values.set(values)
     try {
-      return scoreOf(this.bundle, predictor(this.#trained))
+      return work(predictor(this.#trained))
     } finally {
       this.#weights.values.set(present)
     }

@@ -1,23 +1,32 @@
 // The playground of a source: the tasks and cells to choose from, and one training in the worker.
 import type { SampleRequest } from '../../engine/sampling'
+import type { LevelShare } from '../../engine/training/score'
 import type { Progress, TrainRequest } from '../../engine/training/calls'
 import type { Resumption } from '../../engine/training/resumption'
 import { text } from '../messages/text'
 import { inSentences } from './engine-errors'
+import { type PairMap, readPairMap } from './gradients'
 import type { Layer } from './run'
 import type { PlaygroundSource } from './source'
 import { SourceError } from './source-error'
 import { Trace } from './trace'
 
 export type { TimedEntry as Entry } from '../../engine/training/calls'
-export type { Score } from '../../engine/training/score'
+export type { LevelShare, Score } from '../../engine/training/score'
 export type { Progress }
 
 /** index.json of the folder of bundles; src/gatescope/explorer/playground.py writes it. */
 export interface PlaygroundIndex {
   tasks: { name: string; title: string; question: string }[]
-  /** `network` is the description of the cell in network.json; `layer` has one neuron. */
-  cells: { name: string; network: unknown; layer: Layer }[]
+  cells: {
+    name: string
+    /** Its description in network.json. */
+    network: { biases?: Record<string, number> }
+    /** Its name and title with the forget bias 0; null for a cell without a forget gate. */
+    biased: { name: string; title: string } | null
+    /** A layer of one neuron. */
+    layer: Layer
+  }[]
 }
 
 /** Quantities after every symbol of some strings, one string after the other. */
@@ -55,12 +64,13 @@ export async function playgroundFile<T>({ load }: PlaygroundSource, name: string
   }
 }
 
-/** The name of the network in the worker. */
-const RUN = 'playground'
-
 /** One training in the worker. Every answer shows the network that the next trace reads. */
 export class PageTraining {
-  constructor(private readonly engine: PlaygroundSource['engine']) {}
+  /** `run` is the name of the network in the worker. */
+  constructor(
+    private readonly engine: PlaygroundSource['engine'],
+    private readonly run: string,
+  ) {}
 
   start(request: Omit<Extract<TrainRequest, { action: 'start' }>, 'action'>): Promise<Progress> {
     return this.#train({ action: 'start', ...request })
@@ -79,27 +89,39 @@ export class PageTraining {
   /** Return weights.safetensors of a checkpoint, the best or the present weights. */
   weights(step: number | 'best' | 'present'): Promise<ArrayBuffer> {
     return inSentences(
-      this.engine.call({ call: 'train', run: RUN, request: { action: 'weights', step } }),
+      this.engine.call({ call: 'train', run: this.run, request: { action: 'weights', step } }),
     ) as Promise<ArrayBuffer>
   }
 
   /** Return what Python needs to go on from the present weights. */
   resumption(): Promise<Resumption> {
     return inSentences(
-      this.engine.call({ call: 'train', run: RUN, request: { action: 'resumption' } }),
+      this.engine.call({ call: 'train', run: this.run, request: { action: 'resumption' } }),
     ) as Promise<Resumption>
   }
 
+  /** Return how many test strings of the first levels are right. */
+  levels(step: number | 'best' | 'present', most: number): Promise<LevelShare[]> {
+    const request: TrainRequest = { action: 'levels', step, most }
+    return inSentences(this.engine.call({ call: 'train', run: this.run, request })) as Promise<LevelShare[]>
+  }
+
+  /** Return the gradients between all steps of a text. Throws a SourceError if they would take long. */
+  async gradients(request: { text: string; layer: string }): Promise<PairMap> {
+    const call = { call: 'gradients', run: this.run, request }
+    return readPairMap((await inSentences(this.engine.call(call))) as ArrayBuffer)
+  }
+
   async trace(request: { text: string; layer: string; signals: string[]; top: number }): Promise<Trace> {
-    const call = { call: 'trace', run: RUN, request: { ...request, neurons: null, drives: false } }
+    const call = { call: 'trace', run: this.run, request: { ...request, neurons: null, drives: false } }
     return Trace.read((await inSentences(this.engine.call(call))) as ArrayBuffer)
   }
 
   async sample(request: SampleRequest): Promise<string> {
-    return (await inSentences(this.engine.call({ call: 'sample', run: RUN, request }))) as string
+    return (await inSentences(this.engine.call({ call: 'sample', run: this.run, request }))) as string
   }
 
   #train(request: TrainRequest): Promise<Progress> {
-    return inSentences(this.engine.call({ call: 'train', run: RUN, request })) as Promise<Progress>
+    return inSentences(this.engine.call({ call: 'train', run: this.run, request })) as Promise<Progress>
   }
 }

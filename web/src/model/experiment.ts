@@ -12,6 +12,8 @@ export interface Experiment {
   rate: number | null
   batch: number | null
   clip: number | null
+  /** The initial bias of the forget gate; null for that of the cell. */
+  forget: number | null
   seed: number
   /** The run or the file whose weights training begins with; null for the initial weights of the seed. */
   from: string | null
@@ -28,12 +30,21 @@ export const START_EXPERIMENT: Experiment = {
   rate: null,
   batch: null,
   clip: null,
+  forget: null,
   seed: 0,
   from: null,
 }
 
 /** The largest values: larger networks train too slowly in a page. */
-export const LIMITS = { neurons: 128, layers: 4, rate: 1, batch: 256, clip: 1000, seed: 999_999_999 } as const
+export const LIMITS = {
+  neurons: 128,
+  layers: 4,
+  rate: 1,
+  batch: 256,
+  clip: 1000,
+  forget: 10,
+  seed: 999_999_999,
+} as const
 
 /** The sizes that the sentence offers. */
 export const NEURON_CHOICES = [2, 3, 5, 10, 20, 32, 64, 128] as const
@@ -41,8 +52,8 @@ export const LAYER_CHOICES = [1, 2, 3, 4] as const
 
 const FROM = 'from'
 const MAX_FROM_CHARACTERS = 300
-const SETTINGS = ['rate', 'batch', 'clip', 'seed'] as const
-type Setting = (typeof SETTINGS)[number]
+export const SETTINGS = ['rate', 'batch', 'clip', 'forget', 'seed'] as const
+export type Setting = (typeof SETTINGS)[number]
 
 /** Return an experiment as the words of an address, such as "lstm 10 1 counter seed 3". */
 export function experimentText(experiment: Experiment): string {
@@ -59,6 +70,8 @@ export function experimentText(experiment: Experiment): string {
 /** Return the number in a field if it is one that the setting may have; null otherwise. */
 export function settingIn(name: Setting | 'neurons' | 'layers', field: string): number | null {
   const value = /^[\d.e-]{1,12}$/.test(field) ? Number(field) : NaN
+  // A bias may be negative.
+  if (name === 'forget') return Math.abs(value) <= LIMITS.forget ? value : null
   const isFraction = name === 'rate' || name === 'clip'
   if (!(value <= LIMITS[name]) || !(isFraction ? value > 0 : Number.isInteger(value))) return null
   return value >= 1 || isFraction || (name === 'seed' && value === 0) ? value : null
@@ -73,6 +86,9 @@ function decoded(word: string): string | null {
     return null
   }
 }
+/** Return the initial bias of the forget gate of a cell; null if the cell has no such gate. */
+export const forgetBiasOf = (cell: string, { cells }: PlaygroundIndex): number | null =>
+  cells.find(({ name }) => name === cell)?.network.biases?.['f'] ?? null
 
 /** Return the experiment of an address; null if its words are no experiment. The index says which cells and tasks there are. */
 export function parseExperiment(words: string, index: PlaygroundIndex): Experiment | null {
@@ -93,16 +109,26 @@ export function parseExperiment(words: string, index: PlaygroundIndex): Experime
     if (name === undefined || value === null) return null
     experiment[name] = value
   }
+  if (experiment.forget !== null && forgetBiasOf(cell, index) === null) return null
   return experiment
 }
 
+/** Return a cell of network.json. One with another bias has the name that Python gives it, such as "lstm:f=0". */
+function cellOf({ cell, forget }: Experiment, { cells }: PlaygroundIndex): { name: string; network: object } {
+  const { network, biased } = cells.find(({ name }) => name === cell)!
+  if (forget === null || !biased) return { name: cell, network }
+  const [name, title] = [biased.name, biased.title].map((words) => words.replace('f=0', `f=${forget}`))
+  return { name: name!, network: { ...network, name, title, biases: { ...network.biases, f: forget } } }
+}
+
 /** Return the network.json of an experiment: that of the task, with the layers of the experiment. */
-export function networkOf({ cell, neurons, layers }: Experiment, bundle: TaskBundle, index: PlaygroundIndex): object {
-  const about = index.cells.find(({ name }) => name === cell)!
-  const layer = { cell, neurons, reverse: false, initial: false, stacked: false }
+export function networkOf(experiment: Experiment, bundle: TaskBundle, index: PlaygroundIndex): object {
+  const { neurons, layers } = experiment
+  const { name, network } = cellOf(experiment, index)
+  const layer = { cell: name, neurons, reverse: false, initial: false, stacked: false }
   return {
     ...bundle.suggested.network,
-    cells: { [cell]: about.network },
+    cells: { [name]: network },
     layers: Array.from({ length: layers }, () => layer),
   }
 }

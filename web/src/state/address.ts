@@ -77,6 +77,7 @@ export function toAddress(state: ViewState): string {
   for (const key of ['write', 'temperature', 'seed'] as const)
     if (state[key] !== null) query.set(key, String(state[key]))
   for (const branch of state.branches) query.append('branch', branchText(branch))
+  for (const words of state.experiments) query.append('experiments', words)
   if (state.beside) query.set('with', besideText(state.beside))
   if (state.pairs !== null) query.set('pairs', state.pairs)
   if (state.difference) query.set('rows', DIFFERENCE)
@@ -147,6 +148,7 @@ const FIELD_NAMES: ReadonlySet<string> = new Set<
   'at',
   'bin',
   'experiment',
+  'experiments',
   'feature',
   'filter',
   'range',
@@ -170,7 +172,7 @@ const FIELD_NAMES: ReadonlySet<string> = new Set<
 ])
 
 /** The fields that an address may have several times. */
-const LIST_NAMES: ReadonlySet<string> = new Set(['hold', 'branch', 'sets'])
+const LIST_NAMES: ReadonlySet<string> = new Set(['hold', 'branch', 'sets', 'experiments'])
 
 /** A field of an address: its parser, the accepted values, and what is shown instead of a wrong one. */
 interface Field<T> {
@@ -247,6 +249,7 @@ export function fromAddress(search: string, fragment = '', report: (sentence: st
     at: query.get('at') || null,
     bin: query.get('bin') || null,
     experiment: query.get('experiment') || null,
+    experiments: query.getAll('experiments').filter(Boolean),
     feature: query.get('feature') || null,
     filter: query.get('filter') ?? '',
     range: readRange('range', 'LINK_SHOWN_NO_RANGE'),

@@ -36,12 +36,12 @@ export async function lookInside(
 /** Return the best weights, or the present ones before the first validation, and as many checkpoints as fit. */
 export async function weightsOf(playground: Playground): Promise<Pick<TrainedRun, 'weights' | 'checkpoints'>> {
   const { best, checkpoints } = playground.progress!
-  const weights = await playground.weightsOf(best === null ? 'present' : 'best')
+  const weights = await playground.ask((training) => training.weights(best === null ? 'present' : 'best'))
   // Every checkpoint is as large as the weights.
   const stride = Math.max(1, Math.ceil((checkpoints.length * weights.byteLength) / MAX_CHECKPOINT_BYTES))
   const chosen = checkpoints.filter((_, k) => k % stride === 0 || k === checkpoints.length - 1)
   const kept: TrainedRun['checkpoints'] = []
-  for (const one of chosen) kept.push({ step: one, weights: await playground.weightsOf(one) })
+  for (const one of chosen) kept.push({ step: one, weights: await playground.ask((training) => training.weights(one)) })
   return { weights, checkpoints: kept }
 }
 

@@ -42,7 +42,7 @@ export async function openFiles(explorer: Explorer, playground: Playground, chos
   const experiment: Experiment | null = experimentOf(network, String(task), name)
   if (!weights || !network) throw new ZipError(text('PLAYGROUND_FILE_HALF'))
   if (!experiment) throw new ZipError(text('PLAYGROUND_FROM_OTHER', { name }))
-  playground.files.set(name, { network, weights: weights.buffer })
+  playground.data.files.set(name, { network, weights: weights.buffer })
   const own = files.get('text.txt')
   const words = own && experiment.task === TEXT ? new TextDecoder().decode(own) : null
   playground.forget()

@@ -1,17 +1,9 @@
 // The playground: one experiment, its training in the worker, and what the page shows of it while it learns.
-import type { Resumption } from '../../engine/training/resumption'
 import { localizeTitle } from '../data/localized'
-import {
-  type Entry,
-  PageTraining,
-  type PlaygroundIndex,
-  playgroundFile,
-  type Progress,
-  type TaskBundle,
-} from '../data/playground'
+import { type Entry, PageTraining, type PlaygroundIndex, type Progress, type TaskBundle } from '../data/playground'
 import type { HistoryRecord, Layer, Signal } from '../data/run'
 import type { PlaygroundSource } from '../data/source'
-import { sentenceOf, SourceError } from '../data/source-error'
+import { sentenceOf } from '../data/source-error'
 import type { Trace } from '../data/trace'
 import { text } from '../messages/text'
 import {
@@ -25,8 +17,8 @@ import {
   TEXT,
 } from '../model/experiment'
 import { mainSignal } from '../model/main-signal'
-import { fits, isFileStart, startName, type StartNetwork, symbolsOf } from '../model/start-network'
-import { MAX_TEXT, MIN_TEXT, textBundle } from '../model/text-bundle'
+import { lasting } from './lasting.svelte'
+import { StartData } from './start-data'
 
 /** Time of the updates between two pictures. */
 const SLICE_MS = 20
@@ -74,9 +66,9 @@ const playgrounds = new WeakMap<PlaygroundSource, Playground>()
 export function playgroundOf(source: PlaygroundSource): Playground {
   const known = playgrounds.get(source)
   if (known) return known
-  // What it derives lives longer than the component that asks for it first.
-  $effect.root(() => void playgrounds.set(source, new Playground(source)))
-  return playgrounds.get(source)!
+  const playground = lasting(() => new Playground(source))
+  playgrounds.set(source, playground)
+  return playground
 }
 
 export class Playground {
@@ -98,10 +90,10 @@ export class Playground {
   weights = $state<Weights>('present')
   /** What the picture shows of it. */
   sight: Sight = { text: null, layer: null, signal: null }
+  /** Networks beside it, which do as many updates. */
+  partners: readonly Playground[] = []
+  readonly data: StartData
   readonly #training: PageTraining
-  /** The networks of files that were opened here, by their names. */
-  readonly files = new Map<string, StartNetwork>()
-  readonly #bundles = new Map<string, Promise<TaskBundle>>()
   /** Calls follow each other: each shows other weights to the next. */
   #queue: Promise<void> = Promise.resolve()
   /** Counts the starts; what belongs to an earlier one is dropped. */
@@ -111,8 +103,10 @@ export class Playground {
   /** Whether the training pauses after the updates under way. */
   #pauses = false
 
-  constructor(private readonly source: PlaygroundSource) {
-    this.#training = new PageTraining(source.engine)
+  /** `run` is the name of the network in the worker. */
+  constructor(source: PlaygroundSource, run = 'playground') {
+    this.data = new StartData(source)
+    this.#training = new PageTraining(source.engine, run)
   }
 
   /** The layers of the network. */
@@ -159,7 +153,7 @@ export class Playground {
   /** Follow the experiment of an address, and begin it anew when it changes. `pasted` is the text of the task “text”. */
   async follow(words: string | null, pasted: string | null): Promise<void> {
     try {
-      this.index ??= localizedIndex(await playgroundFile<PlaygroundIndex>(this.source, 'index'))
+      this.index ??= localizedIndex(await this.data.index())
     } catch (error) {
       this.#fail(error)
       return
@@ -210,10 +204,8 @@ export class Playground {
   async step(): Promise<void> {
     await this.pause()
     if (!this.canTrain) return
-    await this.#do(async () => {
-      await this.#advance({ updates: 1 })
-      await this.#write()
-    })
+    await this.#do(() => this.#advance({ updates: 1 }))
+    await this.#writeAll()
   }
 
   /** Show the weights of a training step; null for the best ones. */
@@ -247,16 +239,15 @@ export class Playground {
     return read
   }
 
-  /** Return the bytes of weights.safetensors. */
-  async weightsOf(weights: Weights): Promise<ArrayBuffer> {
+  /** Return the answer to a call about this training, such as its weights. */
+  async ask<T>(call: (training: PageTraining) => Promise<T>): Promise<T> {
     await this.#queue
-    return this.#training.weights(weights)
+    return call(this.#training)
   }
 
-  /** Return what Python needs to go on from the present weights. */
-  async resumption(): Promise<Resumption> {
-    await this.#queue
-    return this.#training.resumption()
+  /** Let the partners do the updates that they lack. */
+  async alignPartners(): Promise<void> {
+    await this.#do(() => this.#align())
   }
 
   /** Begin an experiment; a null text keeps the bundle. */
@@ -268,10 +259,14 @@ export class Playground {
     this.weights = 'present'
     this.sample = NO_SAMPLE
     await this.#do(async () => {
-      const given = await this.#given(experiment)
-      const bundle = pasted === null ? this.bundle : await this.#bundleOf(experiment, pasted, given)
+      const given = await this.data.given(experiment, this.index!)
+      const { bundle, problem } =
+        pasted === null
+          ? { bundle: this.bundle, problem: null }
+          : await this.data.bundleOf(experiment, pasted, given, this.index!)
       if (start !== this.#start) return
       this.bundle = bundle
+      if (problem !== null) this.problem = problem
       if (!bundle) {
         this.picture = null
         this.phase = 'empty'
@@ -288,34 +283,6 @@ export class Playground {
     })
   }
 
-  /** Return the network that an experiment begins with; null for the initial weights of its seed. */
-  async #given(experiment: Experiment): Promise<StartNetwork | null> {
-    const { from } = experiment
-    if (from === null) return null
-    const name = startName(from)
-    const given = isFileStart(from) ? this.files.get(name) : await this.source.network(name)
-    if (!given) throw new SourceError(text('PLAYGROUND_FROM_MISSING', { name }))
-    if (!fits(given.network, experiment, this.index!)) throw new SourceError(text('PLAYGROUND_FROM_OTHER', { name }))
-    return given
-  }
-
-  /** Return the bundle of a task; null for a text that has none. */
-  async #bundleOf({ task }: Experiment, pasted: string, given: StartNetwork | null): Promise<TaskBundle | null> {
-    const name = task === TEXT ? this.index!.tasks[0]!.name : task
-    const loading = this.#bundles.get(name) ?? playgroundFile<TaskBundle>(this.source, name)
-    this.#bundles.set(name, loading)
-    loading.catch(() => this.#bundles.delete(name))
-    const bundle = await loading
-    if (task !== TEXT) return bundle
-    const symbols = given && symbolsOf(given.network)
-    const made = textBundle(pasted, text('PLAYGROUND_TASK_TEXT'), bundle.suggested.network, symbols)
-    if (!made && pasted) {
-      const characters = [...pasted].length
-      this.problem = text('PLAYGROUND_TEXT_LENGTH', { least: MIN_TEXT, most: MAX_TEXT, characters })
-    }
-    return made
-  }
-
   /** Pause a training; resolves after the updates under way. */
   async pause(): Promise<void> {
     if (this.phase !== 'training') return
@@ -329,12 +296,37 @@ export class Playground {
       await this.#do(async () => {
         if (!this.#pauses) {
           const updates = 1 + Math.floor((this.progress?.step ?? 0) / UPDATES_OF_A_PACE)
-          await this.#advance({ milliseconds: SLICE_MS, updates })
+          // Networks beside each other share the time of a picture.
+          await this.#advance({ milliseconds: SLICE_MS / (1 + this.partners.length), updates })
           if (performance.now() - this.#sampledAt > SAMPLE_MS) await this.#write()
         }
         if (this.#pauses && this.phase === 'training') this.phase = 'paused'
       })
-    if (start === this.#start && this.phase !== 'failed') await this.#do(() => this.#write())
+    if (start === this.#start && this.phase !== 'failed') await this.#writeAll()
+  }
+
+  /** Let this network and its partners write a sample. */
+  async #writeAll(): Promise<void> {
+    await Promise.all([this, ...this.partners].map((one) => one.progress && one.#do(() => one.#write())))
+  }
+
+  async #align(): Promise<void> {
+    await Promise.all(this.partners.map((partner) => this.#advancePartner(partner)))
+  }
+
+  /** Let a partner do the updates that it lacks, with pictures, as long as it can train and is one. */
+  async #advancePartner(partner: Playground): Promise<void> {
+    await partner.#queue
+    const start = partner.#start
+    const missing = (): number => {
+      const isPartner = start === partner.#start && this.partners.includes(partner) && partner.canTrain
+      return isPartner ? (this.progress?.step ?? 0) - (partner.progress?.step ?? 0) : 0
+    }
+    while (missing() > 0)
+      await partner.#do(async () => {
+        await partner.#advance({ milliseconds: SLICE_MS, updates: missing() })
+        if (performance.now() - partner.#sampledAt > SAMPLE_MS) await partner.#write()
+      })
   }
 
   async #advance(amount: { milliseconds?: number; updates: number }): Promise<void> {
@@ -348,7 +340,7 @@ export class Playground {
       this.phase = 'ended'
       await this.#training.show('best')
     } else if (this.phase === 'ready') this.phase = 'paused'
-    await this.#show()
+    await Promise.all([this.#show(), this.#align()])
   }
 
   #receive(progress: Progress): void {

@@ -22,8 +22,10 @@ export async function runFile(playground: Playground): Promise<Blob | null> {
   const { weights, checkpoints } = await weightsOf(playground)
   // After a failure the present weights and the optimizer may be of an update that failed.
   const failed = phase === 'failed'
-  const resumption = failed ? null : await playground.resumption()
-  const present = failed ? [] : [{ step: progress.step, weights: await playground.weightsOf('present') }]
+  const resumption = failed ? null : await playground.ask((training) => training.resumption())
+  const present = failed
+    ? []
+    : [{ step: progress.step, weights: await playground.ask((training) => training.weights('present')) }]
   const reason = failed ? 'failed' : progress.ended
   const files = runFolder({
     experiment,

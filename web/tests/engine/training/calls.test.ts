@@ -124,3 +124,18 @@ it('returns what Python resumes from', async () => {
   expect(tensors.get('optimizer.0.exp_avg')?.shape).toEqual([4, 10])
   expect(tensors.get('optimizer.3.exp_avg_sq')?.shape).toEqual([4, 10, 4])
 })
+
+it('answers which lengths are right, for the weights of any checkpoint', async () => {
+  await progressOf({ action: 'start', bundle: bundleJson('counter'), seed: 4 })
+  await progressOf({ action: 'advance', updates: 20 })
+  const levels = async (step: number | 'present'): Promise<unknown> => {
+    const { value, code } = await ask({ action: 'levels', step, most: 20 })
+    expect(code).toBe(undefined)
+    return value
+  }
+  const untrained = (await levels(0)) as { level: number; right: number; strings: number }[]
+  expect(untrained.map(({ level }) => level)).toEqual(Array.from({ length: 20 }, (_, k) => k + 1))
+  expect(untrained.every(({ right, strings }) => strings === 1 && right <= 1)).toBe(true)
+  expect(await levels(20)).toEqual(await levels('present'))
+  expect(await ask({ action: 'levels', step: 7, most: 20 })).toMatchObject({ code: 'TRAINING_CHECKPOINT_MISSING' })
+})
