@@ -105,6 +105,7 @@ describe('the address', () => {
               at: zoom % 2 ? '#-1' : null,
               bin: zoom % 2 ? 'c.3' : null,
               experiment: zoom > 1 ? 'gru 5 2 copy seed 3' : null,
+              lesson: zoom > 1 ? 'counting' : null,
               neurons: zoom > 2 ? [4, 0, 7] : [],
             }
             expect(again(state)).toEqual(state)

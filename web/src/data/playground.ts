@@ -32,7 +32,11 @@ export interface TaskBundle {
   question: string
   vocabulary: { unit: 'character'; end: string | null; symbols: string[] }
   readout: { kind: 'symbols'; names: string[]; quantiles: number[]; reads: 'every step' }
-  score: { rule: 'argmax' | 'possible' | 'nats'; strings?: { text: string[]; first?: number[] } }
+  score: {
+    rule: 'argmax' | 'possible' | 'nats'
+    strings?: { text: string[]; first?: number[] }
+    longer?: { text: string[] }
+  }
   /** What a network must remember for the task; null for a text. */
   remembered: Remembered | null
   examples: string[]

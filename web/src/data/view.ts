@@ -122,6 +122,8 @@ export interface ViewState {
   bin: string | null
   /** The words of an experiment in the playground (model/experiment.ts); null for the one to begin with. */
   experiment: string | null
+  /** The name of a lesson of the playground (model/lessons.ts). */
+  lesson: string | null
 }
 
 /** The values without the holds, or how much the holds change them. */
@@ -202,4 +204,5 @@ export const START: ViewState = {
   at: null,
   bin: null,
   experiment: null,
+  lesson: null,
 }

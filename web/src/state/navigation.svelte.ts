@@ -38,6 +38,7 @@ const HISTORY_FIELDS = [
   'at',
   'bin',
   'experiment',
+  'lesson',
 ] as const
 const ADDRESS_DELAY_MS = 300
 /** Two changes of one series with a longer pause between them are two steps of the browser's history. */
