@@ -32,14 +32,17 @@ async function checkCopies(network: Measurable): Promise<readonly string[]> {
 export async function askCopying(network: Measurable): Promise<Judge> {
   const strings = await checkCopies(network)
   const text = strings.join('')
-  const left: number[] = []
+  const verdicts: boolean[][] = []
   for (let neuron = 0; neuron < network.layer.neurons; neuron++)
-    left.push(count(copied(strings, (await network.read(text, 'h', [holdOf(neuron, 'h', 0, 0)])).next)))
+    verdicts.push(copied(strings, (await network.read(text, 'h', [holdOf(neuron, 'h', 0, 0)])).next))
+  const left = verdicts.map(count)
   const needed = left.filter((words) => words < strings.length).length
   const [least, most] = [Math.min(...left), Math.max(...left)]
   const vital = left.indexOf(least)
   const figures = { needed, vital, least, spare: left.indexOf(most), most, words: strings.length }
-  const look = { text: strings[0]!, signal: 'h', neuron: vital, holds: [holdOf(vital, 'h', 0, 0)] }
+  const broken = strings[Math.max(0, verdicts[vital]!.indexOf(false))]!
+  const prime = broken.slice(0, lettersOf(broken) + 1)
+  const look = { text: prime, signal: 'h', neuron: vital, holds: [holdOf(vital, 'h', 0, 0)] }
   return (answer) => {
     const right = answer === needed
     const code = right ? 'LESSON_COPYING_RIGHT' : answer < needed ? 'LESSON_COPYING_MORE' : 'LESSON_COPYING_FEWER'

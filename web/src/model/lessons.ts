@@ -35,11 +35,11 @@ export const LESSONS: readonly Lesson[] = [
   },
   {
     name: 'forgetting',
-    experiment: 'elman 10 1 state_memoriser',
+    experiment: 'elman 10 1 counter',
     title: 'LESSON_FORGETTING',
     about: 'LESSON_FORGETTING_ABOUT',
     question: 'LESSON_FORGETTING_QUESTION',
-    ask: { kind: 'number', low: 1, high: 61 },
+    ask: { kind: 'number', low: 1, high: 40 },
     hides: null,
     measure: askForgetting,
   },
