@@ -34,7 +34,9 @@ class Lesson:
     def train(self) -> None:
         """Train until the lesson pauses the training."""
         self.at("train").click()
+        expect(self.page.locator("h2:focus")).to_have_count(1)
         expect(self.page.get_by_test_id("lesson")).to_have_attribute("data-phase", "ready", timeout=4 * MILLISECONDS)
+        expect(self.at("answer").or_(self.page.get_by_role("radio").first)).to_be_enabled()
 
     def expect_verdict(self, tone: str, words: str) -> None:
         expect(self.at("verdict")).to_have_attribute("data-tone", tone)
@@ -59,6 +61,7 @@ def test_lesson_of_a_gate_from_training_to_its_hold(lesson: Lesson) -> None:
     lesson.at("answer").fill("30")
     lesson.at("answer").press("Enter")
     lesson.expect_verdict("wrong", r"^✗ Not yet: fewer than 30\. Neuron \d forgets")
+    guess = -1
     for guess in range(11):
         lesson.at("answer").fill(str(guess))
         lesson.at("check").click()
@@ -103,7 +106,7 @@ def test_unknown_lesson_and_another_experiment_say_so(lesson: Lesson) -> None:
     expect(lesson.at("unknown")).to_contain_text(f"expected one of {', '.join(NAMES)}, got “juggling”")
     expect(lesson.page.get_by_test_id("lessons").get_by_role("link")).to_have_count(len(NAMES))
     lesson.open("copying", experiment="gru+10+1+copy")
-    expect(lesson.at("state")).to_contain_text("another network")
+    expect(lesson.at("verdict")).to_contain_text("another network")
     lesson.at("take").click()
     expect(lesson.page).to_have_url(re.compile(r"experiment=lstm\+10\+1\+copy&lesson=copying"))
     expect(lesson.page.get_by_test_id("lesson")).to_have_attribute("data-phase", "untrained")
@@ -128,5 +131,5 @@ def test_lesson_in_chinese_is_accessible(view: View) -> None:
     lesson.at("check").click()
     lesson.expect_verdict("right", r"四个字母的词 81 个中的 \d+ 个，五个字母的词 243 个中的 \d+ 个")
     for scheme in ("light", "dark"):
-        view.page.emulate_media(color_scheme=scheme)  # pyright: ignore[reportArgumentType]
+        view.page.emulate_media(color_scheme=scheme)
         check(view, f"lesson, {scheme}")
