@@ -224,6 +224,10 @@ describe('a network that copies', () => {
     expect(values['right']! / values['words']!).toBeCloseTo(shares![4]!, 12)
     expect(values['longer']! / values['all']!).toBeCloseTo(shares![5]!, 12)
     expect([values['words'], values['all']]).toEqual([81, 243])
+    let first = 0
+    for (const string of bundles['copy']!.score.longer!.text.filter((one) => one.length === 10))
+      if ((await copying.sample(string.slice(0, 5)))[0] === string[5]) first++
+    expect(values['one']).toBe(first)
     expect(
       await codes(
         judge,

@@ -64,9 +64,10 @@ export async function askLongCopying(network: Measurable): Promise<Judge> {
   }
   const [four, five] = [await measure(4), await measure(5)]
   const truth = LEAST_SHARES.findIndex((least) => count(four.right) / four.strings.length >= least)
-  // Four letters, an X and three letters are read; what follows the third is predicted at step 7 of each string.
   const length = four.strings[0]!.length
-  const ended = four.strings.filter((_, k) => four.next[k * length + 7] === network.bundle.vocabulary.end).length
+  /** The number of words whose letter in a place is right, after the right letters before. */
+  const rightAt = (place: number): number =>
+    four.strings.filter((string, k) => four.next[k * length + 4 + place] === string[5 + place]).length
   const wrong = four.strings[Math.max(0, four.right.indexOf(false))]!
   const prime = wrong.slice(0, lettersOf(wrong) + 1)
   const figures = {
@@ -74,13 +75,17 @@ export async function askLongCopying(network: Measurable): Promise<Judge> {
     words: four.strings.length,
     longer: count(five.right),
     all: five.strings.length,
-    ended,
+    one: rightAt(0),
+    two: rightAt(1),
+    three: rightAt(2),
+    four: rightAt(3),
     prime,
     written: oneLine(await network.write(prime)),
   }
   const look = { text: prime, signal: network.signal.name, write: length }
   return (answer) => {
-    const code = answer === truth ? 'LESSON_LONG_RIGHT' : answer < truth ? 'LESSON_LONG_LESS' : 'LESSON_LONG_MORE'
+    const right = truth === 0 ? 'LESSON_LONG_FAR' : 'LESSON_LONG_RIGHT'
+    const code = answer === truth ? right : answer < truth ? 'LESSON_LONG_LESS' : 'LESSON_LONG_MORE'
     return { right: answer === truth, why: { code, values: figures }, look }
   }
 }
