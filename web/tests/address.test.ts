@@ -106,6 +106,7 @@ describe('the address', () => {
               bin: zoom % 2 ? 'c.3' : null,
               experiment: zoom > 1 ? 'gru 5 2 copy seed 3' : null,
               experiments: zoom > 1 ? ['elman 5 2', 'lstm 5 2 forget 0'].slice(0, zoom - 1) : [],
+              lesson: zoom > 1 ? 'counting' : null,
               neurons: zoom > 2 ? [4, 0, 7] : [],
             }
             expect(again(state)).toEqual(state)

@@ -45,7 +45,11 @@ export interface TaskBundle {
   settings?: Record<string, unknown>
   training: { kind: 'strings' | 'streams' }
   readout: { kind: 'symbols'; names: string[]; quantiles: number[]; reads: 'every step' }
-  score: { rule: 'argmax' | 'possible' | 'nats'; strings?: { text: string[]; first?: number[] } }
+  score: {
+    rule: 'argmax' | 'possible' | 'nats'
+    strings?: { text: string[]; first?: number[] }
+    longer?: { text: string[] }
+  }
   /** What a network must remember for the task; null for a text. */
   remembered: Remembered | null
   examples: string[]

@@ -124,6 +124,8 @@ export interface ViewState {
   experiment: string | null
   /** The words of the networks beside it (model/side-by-side.ts). */
   experiments: readonly string[]
+  /** The name of a lesson of the playground (model/lessons.ts). */
+  lesson: string | null
 }
 
 /** The values without the holds, or how much the holds change them. */
@@ -205,4 +207,5 @@ export const START: ViewState = {
   bin: null,
   experiment: null,
   experiments: [],
+  lesson: null,
 }

@@ -12,6 +12,9 @@ export interface Follower {
   score: number
 }
 
+/** The score from which on a neuron counts as following. */
+export const FOLLOWS = 0.9
+
 const SHUFFLES = 50
 
 /** The strings of some steps, without the step that reads the end mark: nothing is learned about it. */
@@ -52,12 +55,25 @@ export function shuffledScore(values: Float32Array, remembered: Remembered): num
   return most
 }
 
+/** Return how well each neuron follows the quantity that it follows best; null for a neuron that follows none. */
+export function followers(values: Float32Array, remembered: Remembered): (Follower | null)[] {
+  const strings = spansOf(remembered.strings)
+  return each(values, remembered, (k) => strings.spans[k]!)
+}
+
 /** Return the best follower where string k has the quantities of another string. */
-function best(
+function best(...given: Parameters<typeof each>): Follower | null {
+  let found: Follower | null = null
+  for (const one of each(...given)) if (one && (!found || one.score > found.score)) found = one
+  return found
+}
+
+/** Return the best quantity of each neuron where string k has the quantities of another string. */
+function each(
   values: Float32Array,
   remembered: Remembered,
   quantitiesOf: (k: number) => readonly [number, number],
-): Follower | null {
+): (Follower | null)[] {
   const { spans } = spansOf(remembered.strings)
   const steps = remembered.quantities[0]?.values.length ?? 0
   // Strings of different lengths share their first steps.
@@ -66,7 +82,7 @@ function best(
     return { start, from, length: Math.min(end - start, to - from) }
   })
   const neurons = steps ? values.length / steps : 0
-  let found: Follower | null = null
+  const found: (Follower | null)[] = Array.from({ length: neurons }, () => null)
   for (const quantity of remembered.quantities)
     for (let neuron = 0; neuron < neurons; neuron++) {
       const [x, y, fit] = [[] as number[], [] as number[], [] as boolean[]]
@@ -78,7 +94,7 @@ function best(
         }
       })
       const score = quantity.count ? heldOutR2(x, y, fit) : area(x, y)
-      if (score !== null && (found === null || score > found.score)) found = { neuron, quantity, score }
+      if (score !== null && score > (found[neuron]?.score ?? -1)) found[neuron] = { neuron, quantity, score }
     }
   return found
 }

@@ -49,7 +49,7 @@ export function toAddress(state: ViewState): string {
   let fragment = ''
   if (catalogue.inAddress) query.set('lang', catalogue.language)
   if (state.view !== START.view) query.set('view', state.view)
-  for (const key of ['run', 'layer', 'signal', 'drive', 'matrix', 'sum', 'at', 'bin', 'experiment'] as const)
+  for (const key of ['run', 'layer', 'signal', 'drive', 'matrix', 'sum', 'at', 'bin', 'experiment', 'lesson'] as const)
     if (state[key] !== null) query.set(key, state[key])
   for (const key of ['neuron', 'step', 'source', 'operation'] as const)
     if (state[key] !== null) query.set(key, String(state[key]))
@@ -149,6 +149,7 @@ const FIELD_NAMES: ReadonlySet<string> = new Set<
   'bin',
   'experiment',
   'experiments',
+  'lesson',
   'feature',
   'filter',
   'range',
@@ -250,6 +251,7 @@ export function fromAddress(search: string, fragment = '', report: (sentence: st
     bin: query.get('bin') || null,
     experiment: query.get('experiment') || null,
     experiments: query.getAll('experiments').filter(Boolean),
+    lesson: query.get('lesson') || null,
     feature: query.get('feature') || null,
     filter: query.get('filter') ?? '',
     range: readRange('range', 'LINK_SHOWN_NO_RANGE'),

@@ -39,6 +39,7 @@ const HISTORY_FIELDS = [
   'bin',
   'experiment',
   'experiments',
+  'lesson',
 ] as const
 const ADDRESS_DELAY_MS = 300
 /** Two changes of one series with a longer pause between them are two steps of the browser's history. */

@@ -1,11 +1,8 @@
 // Which neuron of the playground's network follows what its task must remember, and since which update.
 import type { Layer, Signal } from '../data/run'
 import { experimentText } from '../model/experiment'
-import { bestFollower, type Follower, shuffledScore } from '../model/remembered'
+import { bestFollower, type Follower, FOLLOWS, shuffledScore } from '../model/remembered'
 import type { Playground, Weights } from './playground.svelte'
-
-/** The score from which on a neuron counts as following. */
-export const FOLLOWS = 0.9
 
 export interface Remembers extends Follower {
   layer: Layer
