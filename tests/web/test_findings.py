@@ -523,7 +523,7 @@ def test_strips_stay_in_place_when_the_labels_come(view: View) -> None:
 
     def layout() -> tuple[str | None, ...]:
         canvas = view.at("strips-canvas")
-        return tuple(canvas.get_attribute(f"data-{name}") for name in ("label", "header", "cell", "pitch", "chip"))
+        return tuple(canvas.get_attribute(f"data-{name}") for name in ("label", "header", "cell", "pitch"))
 
     before = layout()
     expect(view.at("panel-label")).to_have_count(0)

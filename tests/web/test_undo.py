@@ -289,7 +289,7 @@ ACTS = [
         before="connections",
         after="connections",
     ),
-    Act("neuron", lambda view: press(view, "strips", "Enter"), "view=neuron", PLACE),
+    Act("neuron", lambda view: press(view, "strips", "Enter"), "view=neuron", PLACE, after="cursor-text histogram"),
 ]
 
 

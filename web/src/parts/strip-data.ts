@@ -1,7 +1,7 @@
 // The layout of the strips as attributes of their canvas, for tests and for whoever reads the page by a program.
 import type { Hold } from '../data/view'
 import type { Band, Geometry } from '../draw/geometry'
-import type { GhostScene, Original } from '../draw/scene'
+import type { GhostScene, Original, Row } from '../draw/scene'
 import { holdText } from '../state/hold-address'
 
 const place = ({ y, height }: Band): string | null => (height ? `${y}+${height}` : null)
@@ -9,7 +9,7 @@ const place = ({ y, height }: Band): string | null => (height ? `${y}+${height}`
 /** Return the attributes of the canvas. */
 export function layoutData(
   g: Geometry,
-  rows: number,
+  rows: readonly Row[],
   steps: number,
   original: Original | null,
   holds: readonly Hold[],
@@ -20,7 +20,7 @@ export function layoutData(
     'data-pitch': g.pitch,
     'data-label': g.label,
     'data-header': g.header,
-    'data-rows': rows,
+    'data-rows': rows.length,
     'data-steps': steps,
     'data-written': ghost?.labels.length ?? 0,
     'data-branches': g.branches.map(place).join(' '),
@@ -30,7 +30,7 @@ export function layoutData(
     'data-target': place(g.target),
     'data-slanted': g.slanted ? '' : null,
     'data-track': g.track.height ? g.track.y : null,
-    'data-chip': g.chip?.x ?? null,
+    'data-chip': rows.some(({ chip }) => chip) ? (g.chip?.x ?? null) : null,
     'data-holds': holds.length ? holds.map(holdText).join(' ') : null,
     'data-below': original?.lower ?? null,
     'data-values': original ? place(g.bands.values) : null,
