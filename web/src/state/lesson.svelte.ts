@@ -123,7 +123,7 @@ export class LessonStudy {
     const experiment = playground.experiment!
     const end = bundle!.vocabulary.end
     const [layer] = layers
-    const weights = await playground.ask((training) => training.weights(progress!.best === null ? 'present' : 'best'))
+    const weights = await playground.ask((training) => training.weights(playground.bestWeights))
     const network = networkOf(experiment, bundle!, index!)
     const beside = (cell: string): Beside => {
       const about = index!.cells.find(({ name }) => name === cell)!.layer

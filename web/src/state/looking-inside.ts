@@ -35,8 +35,8 @@ export async function lookInside(
 
 /** Return the best weights, or the present ones before the first validation, and as many checkpoints as fit. */
 export async function weightsOf(playground: Playground): Promise<Pick<TrainedRun, 'weights' | 'checkpoints'>> {
-  const { best, checkpoints } = playground.progress!
-  const weights = await playground.ask((training) => training.weights(best === null ? 'present' : 'best'))
+  const { checkpoints } = playground.progress!
+  const weights = await playground.ask((training) => training.weights(playground.bestWeights))
   // Every checkpoint is as large as the weights.
   const stride = Math.max(1, Math.ceil((checkpoints.length * weights.byteLength) / MAX_CHECKPOINT_BYTES))
   const chosen = checkpoints.filter((_, k) => k % stride === 0 || k === checkpoints.length - 1)

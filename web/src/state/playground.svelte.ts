@@ -150,6 +150,11 @@ export class Playground {
   /** Whether training can go on. */
   canTrain = $derived.by(() => this.phase === 'ready' || this.phase === 'paused')
 
+  /** The best weights; the present ones before the first validation. */
+  get bestWeights(): Weights {
+    return (this.progress?.best ?? null) === null ? 'present' : 'best'
+  }
+
   /** Follow the experiment of an address, and begin it anew when it changes. `pasted` is the text of the task “text”. */
   async follow(words: string | null, pasted: string | null): Promise<void> {
     try {

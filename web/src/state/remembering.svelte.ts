@@ -32,12 +32,12 @@ export class Remembering {
     const words = experimentText(experiment)
     const key = JSON.stringify([words, progress.step])
     if (key === this.#measured) return
-    this.#measured = key
     if (words !== this.#experiment) this.forget()
     this.#experiment = words
+    this.#measured = key
     const isCurrent = (): boolean => this.#measured === key && playground.phase === phase
     this.working = true
-    const found = await this.#best(progress.best === null ? 'present' : 'best', true)
+    const found = await this.#best(playground.bestWeights, true)
     if (isCurrent()) this.found = found
     let since: number | null = null
     for (const step of [...progress.checkpoints, progress.step]) {
@@ -58,6 +58,7 @@ export class Remembering {
   forget(): void {
     this.found = null
     this.since = null
+    this.#measured = ''
     this.#scores.clear()
   }
 
