@@ -32,6 +32,7 @@ LIVE_OPTIONS = ("path", "run", "json")  # of `adopt` for a live file or the zip 
 
 if TYPE_CHECKING:
     from gatescope.adopting import Adoption
+    from gatescope.runs import Run
     from gatescope.trace import Trace
     from gatescope.vocabulary import Vocabulary
 
@@ -131,14 +132,7 @@ def _adopt_live_file(path: Path, place: Path, *, json: bool) -> int:
     """Make a run of a live file."""
     from gatescope.explorer.live import restore
 
-    run = restore(path, place)
-    _, step = run.network()
-    if json:
-        print_json({"run": str(run.path), "format": "a live file", "training_step": step})
-        return 0
-    print_message("ADOPT_LIVE_FILE", path=run.path, name=path.name, step=step)
-    print()
-    print_message("NEXT_LOOK_INSIDE", command=f"gatescope explore {shell_quoted(run.path)}")
+    _print_run(restore(path, place), path, "ADOPT_LIVE_FILE", "a live file", json=json)
     return 0
 
 
@@ -147,13 +141,9 @@ def _adopt_zip(path: Path, place: Path, *, json: bool) -> int:
     from gatescope.adopting import unpack_run
 
     run = unpack_run(path, place)
-    _, step = run.network()
+    _print_run(run, path, "ADOPT_ZIP", "a zip file of a run", json=json)
     if json:
-        print_json({"run": str(run.path), "format": "a zip file of a run", "training_step": step})
         return 0
-    print_message("ADOPT_ZIP", path=run.path, name=path.name, step=step)
-    print()
-    print_message("NEXT_LOOK_INSIDE", command=f"gatescope explore {shell_quoted(run.path)}")
     if run.last_checkpoint() is not None:
         print_message("NEXT_TRAIN_ON", command=f"gatescope train --resume --run {shell_quoted(run.path)}")
     return 0
@@ -323,3 +313,14 @@ def _print_adoption(adoption: Adoption, summary: dict[str, Any]) -> None:
     example = "some text" if vocabulary.unit != "number" else ",".join("0" for _ in vocabulary.symbols)
     if len(example) <= MAX_EXAMPLE_CHARACTERS:
         print_message("NEXT_CHECK", command=f"gatescope check {path} {example!r}")
+
+
+def _print_run(run: Run, file: Path, code: str, form: str, *, json: bool) -> None:
+    """Print that a file has become a run."""
+    _, step = run.network()
+    if json:
+        print_json({"run": str(run.path), "format": form, "training_step": step})
+        return
+    print_message(code, path=run.path, name=file.name, step=step)
+    print()
+    print_message("NEXT_LOOK_INSIDE", command=f"gatescope explore {shell_quoted(run.path)}")
