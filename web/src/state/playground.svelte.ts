@@ -151,9 +151,7 @@ export class Playground {
   canTrain = $derived.by(() => this.phase === 'ready' || this.phase === 'paused')
 
   /** The best weights; the present ones before the first validation. */
-  get bestWeights(): Weights {
-    return (this.progress?.best ?? null) === null ? 'present' : 'best'
-  }
+  bestWeights = $derived.by<Weights>(() => (this.progress?.best == null ? 'present' : 'best'))
 
   /** Follow the experiment of an address, and begin it anew when it changes. `pasted` is the text of the task “text”. */
   async follow(words: string | null, pasted: string | null): Promise<void> {
@@ -235,8 +233,7 @@ export class Playground {
       await this.#training.show(weights)
       for (const layer of this.layers) {
         const signal = mainSignal(layer, this.bundle!.vocabulary.end) ?? layer.signals[0]!
-        const request = { text: words, layer: layer.name, signals: [signal.name], top: TOP_SYMBOLS }
-        const trace = await this.#training.trace(request)
+        const trace = await this.#trace(words, layer, signal)
         read.push({ layer, signal, values: trace.values(`${layer.name}.${signal.name}`) ?? new Float32Array() })
       }
       await this.#training.show(this.weights)
@@ -353,6 +350,10 @@ export class Playground {
     if (progress.entries.length) this.entries = [...this.entries, ...progress.entries]
   }
 
+  #trace(words: string, layer: Layer, signal: Signal): Promise<Trace> {
+    return this.#training.trace({ text: words, layer: layer.name, signals: [signal.name], top: TOP_SYMBOLS })
+  }
+
   /** Read the text with the weights that the worker shows. */
   async #show(): Promise<void> {
     const { bundle, layers } = this
@@ -362,8 +363,7 @@ export class Playground {
     const named = layer.signals.find(({ name }) => name === this.sight.signal)
     const signal = named ?? mainSignal(layer, bundle.vocabulary.end) ?? layer.signals[0]!
     const words = this.sight.text ?? bundle.examples[0] ?? ''
-    const request = { text: words, layer: layer.name, signals: [signal.name], top: TOP_SYMBOLS }
-    const trace = await this.#training.trace(request)
+    const trace = await this.#trace(words, layer, signal)
     if (start === this.#start) this.picture = { layer, signal, trace }
   }
 
