@@ -147,7 +147,6 @@ export class Playground {
   })
   /** The first validation at which every test string was right; null if there is none. */
   solved = $derived.by<number | null>(() => this.entries.find((entry) => entry.score?.solved)?.step ?? null)
-  /** Whether training can go on. */
   canTrain = $derived.by(() => this.phase === 'ready' || this.phase === 'paused')
 
   /** The best weights; the present ones before the first validation. */
