@@ -25,6 +25,7 @@ from gatescope.runs import HISTORY, WEIGHTS
 from gatescope.runs.training_request import REQUEST
 from tests.explorer.page import PORT, Page
 from tests.source_files import ROOT
+from tests.trainings import folder_of_trainings
 from tests.waiting import PATIENCE
 
 SHORT = {"task": "counter", "cell": "gru", "neurons": 2, "layers": 2, "batch": 2, "seed": 7, "steps": 3}
@@ -35,14 +36,7 @@ LONG = {"task": "counter", "neurons": 1, "learning_rate": 1e-9, "steps": 100_000
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     """Return an empty folder of runs; the trainings in it end with the test."""
-    folder = tmp_path / "runs"
-    folder.mkdir()
-    yield folder
-    for path in folder.iterdir():
-        run = Run(path)
-        while run.exists and run.is_training:
-            (path / REQUEST).write_text("pause")
-            time.sleep(0.05)
+    yield from folder_of_trainings(tmp_path)
 
 
 @pytest.fixture(autouse=True)

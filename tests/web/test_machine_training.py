@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import socket
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from gatescope import Run
-from gatescope.runs.training_request import REQUEST
+from tests.trainings import folder_of_trainings
 from tests.web.conftest import serving
 from tests.web.watching import watched_page
 
@@ -23,14 +22,7 @@ ENDLESS = "lstm+1+1+counter+rate+1e-9"
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     """Return an empty folder of runs; the trainings in it end with the test."""
-    folder = tmp_path / "runs"
-    folder.mkdir()
-    yield folder
-    for path in folder.iterdir():
-        run = Run(path)
-        while run.exists and run.is_training:
-            (path / REQUEST).write_text("pause")
-            time.sleep(0.05)
+    yield from folder_of_trainings(tmp_path)
 
 
 def begin(page: Page, address: str, experiment: str, **fields: str) -> str:
